@@ -1,0 +1,107 @@
+"""What the windowed ops share: checks of a kernel, its padding, and the views it slides over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnndsl.ops.base import Array, Extents, OpError
+from cnndsl.ops.reach import PerAxis, Window
+from cnndsl.types.extents import Extent
+from cnndsl.types.padding import Padding, Same, span_of, window_output, window_padding
+from cnndsl.types.tensor import TensorType
+
+
+def require_spatial(keyword: str, x: TensorType, kernel: Extents) -> None:
+    """Check that the operand is a float map of the kernel's rank."""
+    if not x.dtype.is_float:
+        raise OpError("CNN202", f"{keyword} takes float32 values, got {x}")
+    if x.rank < 3:
+        raise OpError(
+            "CNN202",
+            f"{keyword} needs at least one spatial axis, got {x}",
+            help="layers with a kernel come before `flatten` and the global pools",
+        )
+    if len(x.spatial) != len(kernel):
+        sized = "x".join(map(str, (kernel * 3)[: len(x.spatial)]))
+        raise OpError(
+            "CNN201",
+            f"{keyword} has a kernel of rank {len(kernel)}, "
+            f"but its input {x} has {len(x.spatial)} spatial axes",
+            help=f"write the kernel as {sized}",
+        )
+
+
+def output_spatial(
+    keyword: str,
+    x: TensorType,
+    kernel: Extents,
+    stride: Extents,
+    dilation: Extents,
+    padding: Padding,
+    *,
+    ceil_mode: bool = False,
+) -> tuple[Extent, ...]:
+    """Return the output's spatial extents; a known one below one is an error."""
+    result = tuple(
+        window_output(padding, i, e, kernel[i], stride[i], dilation[i], ceil_mode=ceil_mode)
+        for i, e in enumerate(x.spatial)
+    )
+    for axis, extent in enumerate(result):
+        if isinstance(extent, int) and extent < 1:
+            spanned = span_of(kernel[axis], dilation[axis])
+            raise OpError(
+                "CNN204",
+                f"{keyword} spans {spanned} positions, "
+                f"but spatial axis {axis} of its input {x} has only {x.spatial[axis]}",
+                help="pad with `padding=same`, or pool less before this layer",
+                argument="kernel",
+            )
+    return result
+
+
+def window_pads(
+    x_spatial: Sequence[Extent],
+    kernel: Extents,
+    stride: Extents,
+    dilation: Extents,
+    padding: Padding,
+) -> tuple[tuple[int, int], ...]:
+    """Return (before, after) for each axis of known extents."""
+    pads = []
+    for i, extent in enumerate(x_spatial):
+        pair = window_padding(padding, i, extent, kernel[i], stride[i], dilation[i])
+        assert pair is not None, "padding of a symbolic extent"
+        pads.append(pair)
+    return tuple(pads)
+
+
+def window_reach(
+    x: TensorType, kernel: Extents, stride: Extents, dilation: Extents, padding: Padding
+) -> PerAxis:
+    """Return the reach of a sliding window; `same` over a symbolic extent takes its least padding."""
+    axes = []
+    for i, extent in enumerate(x.spatial):
+        pair = window_padding(padding, i, extent, kernel[i], stride[i], dilation[i])
+        if pair is None:
+            assert isinstance(padding, Same)
+            raise OpError(
+                "CNN207", f"the padding of axis {i} depends on the symbolic size {extent}"
+            )
+        axes.append(Window(kernel[i], stride[i], dilation[i], pair[0]))
+    return PerAxis(tuple(axes))
+
+
+def pad_spatial(x: Array, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Array:
+    """Pad the spatial axes of N, C, spatial with a constant."""
+    return np.pad(x, ((0, 0), (0, 0), *pads), constant_values=value)
+
+
+def slide(x: Array, out: Sequence[int], stride: Extents, dilation: Extents, at: Extents) -> Array:
+    """Return, for the kernel position `at`, the input element under every output position."""
+    index = tuple(
+        slice(k * d, k * d + (o - 1) * s + 1, s)
+        for k, d, o, s in zip(at, dilation, out, stride, strict=True)
+    )
+    return x[(slice(None), slice(None), *index)]
