@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from cnndsl.ops.reach import PerAxis, Reach, identity_reach

@@ -44,11 +44,20 @@ def output_spatial(
     ceil_mode: bool = False,
 ) -> tuple[Extent, ...]:
     """Return the output's spatial extents; a known one below one is an error."""
-    result = tuple(
-        window_output(padding, i, e, kernel[i], stride[i], dilation[i], ceil_mode=ceil_mode)
-        for i, e in enumerate(x.spatial)
-    )
-    for axis, extent in enumerate(result):
+    result: list[Extent] = []
+    for axis, e in enumerate(x.spatial):
+        extent = window_output(
+            padding, axis, e, kernel[axis], stride[axis], dilation[axis], ceil_mode=ceil_mode
+        )
+        if extent is None:
+            raise OpError(
+                "CNN207",
+                f"{keyword} rounds up, and whether a last window fits depends on the symbolic "
+                f"size {e} of spatial axis {axis}",
+                help="give the size with --set, or leave out ceil_mode",
+                argument="ceil_mode",
+            )
+        result.append(extent)
         if isinstance(extent, int) and extent < 1:
             spanned = span_of(kernel[axis], dilation[axis])
             raise OpError(
@@ -58,7 +67,7 @@ def output_spatial(
                 help="pad with `padding=same`, or pool less before this layer",
                 argument="kernel",
             )
-    return result
+    return tuple(result)
 
 
 def window_pads(

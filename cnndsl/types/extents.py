@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class FloorDiv:
         return f"({self.numerator}) // {self.denominator}"
 
 
-Atom: TypeAlias = Union[str, FloorDiv]
+Atom: TypeAlias = str | FloorDiv
 Monomial: TypeAlias = tuple[Atom, ...]
 
 
@@ -110,7 +110,7 @@ class Dim:
         return " ".join(parts)
 
 
-Extent: TypeAlias = Union[int, Dim]
+Extent: TypeAlias = int | Dim
 
 
 def _terms(extent: Extent) -> tuple[tuple[Monomial, int], ...]:

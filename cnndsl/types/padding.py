@@ -71,7 +71,7 @@ def window_padding(
             elif isinstance(extent, Dim):
                 return None
             else:
-                total = max((ceil_div(extent, stride) - 1) * stride + spanned - extent, 0)
+                total = max((-(-extent // stride) - 1) * stride + spanned - extent, 0)
             return (total // 2, total - total // 2)
 
 
@@ -84,8 +84,8 @@ def window_output(
     dilation: int,
     *,
     ceil_mode: bool = False,
-) -> Extent:
-    """Return the output extent of a window along an axis.
+) -> Extent | None:
+    """Return the output extent of a window along an axis; None if ceil mode cannot decide it.
 
     With `ceil_mode` the last window may start inside the input or the padding before it and reach
     beyond the end; one that would start in the padding after the input is dropped (ONNX, PyTorch).
@@ -99,14 +99,11 @@ def window_output(
     if not ceil_mode:
         return free // stride + 1
     output = ceil_div(free, stride) + 1
-    if stride == 1:
-        return output
-    # Dropping the last window is a comparison; for a symbolic extent it cannot matter when the
-    # window that starts last still starts before the end of the input plus its lower padding.
-    if (
-        isinstance(output, int)
-        and isinstance(extent, int)
-        and (output - 1) * stride >= extent + low
-    ):
-        return output - 1
+    # A last window that would start in the padding after the input is dropped. That takes a
+    # comparison; where stride + high <= kernel span no window can start there.
+    if stride + high > span_of(kernel, dilation):
+        if isinstance(extent, Dim) or isinstance(output, Dim):
+            return None
+        if (output - 1) * stride >= extent + low:
+            return output - 1
     return output
