@@ -89,7 +89,7 @@ def window_pads(
 def window_reach(
     x: TensorType, kernel: Extents, stride: Extents, dilation: Extents, padding: Padding
 ) -> PerAxis:
-    """Return the reach of a sliding window; `same` over a symbolic extent takes its least padding."""
+    """Return the reach of a sliding window; raise OpError where it depends on a symbol."""
     axes = []
     for i, extent in enumerate(x.spatial):
         pair = window_padding(padding, i, extent, kernel[i], stride[i], dilation[i])
