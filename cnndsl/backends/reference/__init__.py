@@ -1,1 +1,1 @@
-
+"""The oracle: a graph run by NumPy."""
