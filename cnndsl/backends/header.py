@@ -1,0 +1,43 @@
+"""The comment at the head of every generated text file: what made it, and from what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cnndsl.files import PYTHON_MARK
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where a generated file came from: no time and no path, so equal inputs give equal bytes.
+
+    `source_name` is the source file's own name, without folders; the hashes are hexadecimal
+    SHA-256; `weights_sha256` is None when the file does not depend on the values of the weights.
+    """
+
+    version: str
+    source_name: str
+    source_sha256: str
+    weights_sha256: str | None
+    passes: tuple[str, ...]
+
+    def comment(self) -> str:
+        """Return the header as Python comment lines, each ended by a line break.
+
+        Whatever a file is called, nothing of its name can leave the comment.
+        """
+        lines = [
+            f"{PYTHON_MARK}{_plain(self.version)} from {_plain(self.source_name)}; do not edit."
+        ]
+        lines.append(f"# source sha256: {_plain(self.source_sha256)}")
+        if self.weights_sha256 is not None:
+            lines.append(f"# weights sha256: {_plain(self.weights_sha256)}")
+        lines.append(f"# passes: {', '.join(_plain(p) for p in self.passes) or 'none'}")
+        return "".join(line + "\n" for line in lines)
+
+
+def _plain(text: str) -> str:
+    return _UNSAFE.sub("_", text[:200])
