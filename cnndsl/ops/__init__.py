@@ -1,6 +1,14 @@
 """The ops: one file per family; importing this package fills the registry."""
 
-from cnndsl.ops import conv  # noqa: F401
+from cnndsl.ops import (  # noqa: F401
+    activation,
+    conv,
+    dense,
+    elementwise,
+    norm,
+    pool,
+    shape,
+)
 from cnndsl.ops.base import Op, OpError, ParameterSpec
 from cnndsl.ops.registry import all_ops, arguments, keywords, op_by_keyword, op_by_name
 

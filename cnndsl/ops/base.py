@@ -42,13 +42,21 @@ def argument(
     minimum: int | None = None,
     choices: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
+    variadic: bool = False,
 ) -> Any:
     """Declare a field of an op that a program sets; fields are positional in their order.
 
     `default=None` on an `Extents | None` field means "decided by the op"; `minimum` bounds every
-    number in it; `choices` are the words a `str` field takes.
+    number in it; `choices` are the words a `str` field takes. A `variadic` field holds as many
+    numbers as were given (as one tuple or as positional arguments), not one per spatial axis.
     """
-    metadata = {"doc": doc, "minimum": minimum, "choices": choices, "aliases": aliases}
+    metadata = {
+        "doc": doc,
+        "minimum": minimum,
+        "choices": choices,
+        "aliases": aliases,
+        "variadic": variadic,
+    }
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -100,8 +108,8 @@ class Op(ABC):
         """Return the multiply-accumulates of one run over the whole batch."""
         return 0
 
-    def reach(self, inputs: Sequence[TensorType]) -> Reach:
-        """Return which input positions an output position depends on."""
+    def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
+        """Return which positions of one operand an output position depends on."""
         return identity_reach(len(inputs[0].spatial))
 
     @abstractmethod

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnndsl.ops.base import Array, Extents, Op, OpError, ParameterSpec, Reach, argument
+from cnndsl.ops.base import Array, Extents, Op, ParameterSpec, Reach, argument
+from cnndsl.ops.checks import known_channels, require_groups
 from cnndsl.ops.registry import register
 from cnndsl.ops.windows import (
     output_spatial,
@@ -19,16 +20,9 @@ from cnndsl.ops.windows import (
     window_pads,
     window_reach,
 )
-from cnndsl.types.extents import Dim, Extent, product
+from cnndsl.types.extents import Extent, product
 from cnndsl.types.padding import Padding, Same
 from cnndsl.types.tensor import TensorType
-
-
-def known_channels(keyword: str, x: TensorType) -> int:
-    """Return the number of channels; weights cannot be laid out for a symbolic one."""
-    if isinstance(x.channels, Dim):
-        raise OpError("CNN207", f"{keyword} needs a known number of channels, got {x}")
-    return x.channels
 
 
 @register
@@ -63,16 +57,7 @@ class Conv(Op):
         (x,) = inputs
         require_spatial(self.keyword, x, self.kernel)
         channels = known_channels(self.keyword, x)
-        for name, count in (("input", channels), ("output", self.out_channels)):
-            if count % self.groups:
-                best = max(g for g in range(1, self.groups + 1) if count % g == 0)
-                raise OpError(
-                    "CNN203",
-                    f"{self.keyword} with groups={self.groups} needs {name} channels "
-                    f"divisible by {self.groups}, got {count}",
-                    help=f"groups={best} divides {count}",
-                    argument="groups",
-                )
+        require_groups(self.keyword, self.groups, input=channels, output=self.out_channels)
         spatial = output_spatial(
             self.keyword, x, self.kernel, self.stride, self.dilation, self.padding
         )
@@ -94,7 +79,7 @@ class Conv(Op):
         per_group = known_channels(self.keyword, inputs[0]) // self.groups
         return product(self.infer(inputs).shape) * (per_group * prod(self.kernel))
 
-    def reach(self, inputs: Sequence[TensorType]) -> Reach:
+    def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.stride, self.dilation, self.padding)
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
@@ -157,7 +142,7 @@ class DepthwiseConv(Op):
     def macs(self, inputs: Sequence[TensorType]) -> Extent:
         return product(self.infer(inputs).shape) * prod(self.kernel)
 
-    def reach(self, inputs: Sequence[TensorType]) -> Reach:
+    def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.stride, self.dilation, self.padding)
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:

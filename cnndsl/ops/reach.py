@@ -51,7 +51,7 @@ class Spread:
 class Mapped:
     """Output o reads inputs floor((o*numerator + offset) / denominator) + 0..width-1, clamped.
 
-    Covers nearest and linear resampling, space-to-depth and depth-to-space.
+    Covers nearest resampling, depth-to-space, edge padding and broadcasting.
     """
 
     numerator: int
@@ -63,6 +63,29 @@ class Mapped:
         start = (output * self.numerator + self.offset) // self.denominator
         clamped = (min(max(start + k, 0), extent - 1) for k in range(self.width))
         return tuple(sorted(set(clamped)))
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolated:
+    """Linear interpolation by a whole factor, half-pixel centres: the two nearest, clamped."""
+
+    scale: int
+
+    def positions(self, output: int, extent: int) -> tuple[int, ...]:
+        start, fraction = divmod(2 * output + 1 - self.scale, 2 * self.scale)
+        nearest = {start} if fraction == 0 else {start, start + 1}
+        return tuple(sorted({min(max(p, 0), extent - 1) for p in nearest}))
+
+
+@dataclass(frozen=True, slots=True)
+class Reflected:
+    """Output o reads input o - before, mirrored at the first and last element."""
+
+    before: int
+
+    def positions(self, output: int, extent: int) -> tuple[int, ...]:
+        place = abs(output - self.before)
+        return (place if place < extent else 2 * (extent - 1) - place,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ArgumentSpec:
-    """An argument of an op, as a program sees it. `optional` arguments take None from the op."""
+    """An argument of an op, as a program sees it. `optional` arguments take None from the op.
+
+    A `variadic` one of kind EXTENTS takes any number of numbers; others one per spatial axis.
+    """
 
     name: str
     kind: Kind
@@ -42,6 +45,7 @@ class ArgumentSpec:
     choices: tuple[str, ...]
     aliases: tuple[str, ...]
     optional: bool
+    variadic: bool
 
     @property
     def required(self) -> bool:
@@ -101,6 +105,7 @@ def arguments(cls: type[Op]) -> tuple[ArgumentSpec, ...]:
                 choices=f.metadata["choices"],
                 aliases=f.metadata["aliases"],
                 optional=optional,
+                variadic=f.metadata["variadic"],
             )
         )
     return tuple(specs)
