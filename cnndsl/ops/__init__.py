@@ -5,6 +5,8 @@ from cnndsl.ops import (  # noqa: F401
     conv,
     dense,
     elementwise,
+    folding,
+    fused,
     norm,
     pool,
     shape,

@@ -197,3 +197,21 @@ def product(extents: tuple[Extent, ...]) -> Extent:
     for extent in extents:
         total = total * extent
     return total
+
+
+def least(extent: Extent) -> int | None:
+    """Return a number the extent never falls below, symbols being at least one; None if unknown."""
+    if isinstance(extent, int):
+        return extent
+    total = 0
+    for monomial, coefficient in extent.terms:
+        bounds = [1 if isinstance(a, str) else _least_quotient(a) for a in monomial]
+        if any(b is None or b < 0 for b in bounds) or (monomial and coefficient < 0):
+            return None
+        total += coefficient * prod(b for b in bounds if b is not None)
+    return total
+
+
+def _least_quotient(atom: FloorDiv) -> int | None:
+    numerator = least(atom.numerator)
+    return None if numerator is None else numerator // atom.denominator
