@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "CNN210": "a slice lies outside its input",
     "CNN211": "padding is larger than the operation allows",
     "CNN212": "a symbol is used with conflicting meanings",
+    "CNN213": "shared weights do not fit a use",
     # names, values, calls
     "CNN301": "unknown name",
     "CNN302": "unknown layer or block",

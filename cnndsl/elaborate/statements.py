@@ -1,0 +1,202 @@
+"""Run statements: bindings, loops, bodies of blocks, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnndsl.diagnostics import Span
+from cnndsl.elaborate.claims import check_claim, mentions_network
+from cnndsl.elaborate.context import Context
+from cnndsl.elaborate.declarations import declare, declare_block
+from cnndsl.elaborate.expressions import evaluate, iterate, unpack
+from cnndsl.elaborate.scope import Binding, Kind, Scope
+from cnndsl.elaborate.values import (
+    POISON,
+    Poison,
+    Tensor,
+    Value,
+    describe,
+    is_tensor_list,
+)
+from cnndsl.syntax import ast
+
+_WORDS: dict[type, str] = {
+    ast.Network: "network",
+    ast.Import: "import",
+    ast.Input: "input",
+    ast.Output: "output",
+    ast.Block: "block",
+    ast.Bind: "a binding",
+    ast.For: "for",
+    ast.Return: "return",
+    ast.Assert: "assert",
+}
+
+
+class Interpreter:
+    """Evaluates expressions and runs bodies for the parts of elaboration that come before them."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def evaluate(self, expression: ast.Expr) -> Value:
+        return evaluate(self._ctx, expression)
+
+    def run_body(self, block: ast.Block, body: tuple[ast.Statement, ...]) -> Value:
+        return run_body(self._ctx, block, body)
+
+
+def misplaced(ctx: Context, statement: ast.Statement, where: str, help: str | None = None) -> None:
+    """Report a statement that may not stand where it does."""
+    word = _WORDS[type(statement)]
+    ctx.error("CNN315", f"`{word}` cannot stand {where}", head_span(statement), help=help)
+
+
+def head_span(statement: ast.Statement) -> Span:
+    """Return the first line of a statement's span: where its keyword stands."""
+    span = statement.span
+    end = span.source.text.find("\n", span.start, span.end)
+    return span if end < 0 else Span(span.source, span.start, end)
+
+
+def run_body(ctx: Context, block: ast.Block, body: tuple[ast.Statement, ...]) -> Value:
+    """Run the statements of a block and return what it returns."""
+    for statement in body:
+        if isinstance(statement, ast.Block):
+            declare_block(ctx, statement)
+    result: Value = POISON
+    for place, statement in enumerate(body):
+        match statement:
+            case ast.Return():
+                result = evaluate(ctx, statement.value)
+                for after in body[place + 1 :]:
+                    misplaced(ctx, after, "after `return`")
+                return result
+            case ast.Block():
+                pass
+            case ast.Network() | ast.Import() | ast.Input() | ast.Output():
+                misplaced(ctx, statement, "in a block", "move it out of the block")
+            case _:
+                run_statement(ctx, statement)
+    return ctx.error(
+        "CNN311",
+        f"block `{block.name.name}` has a braced body but returns nothing",
+        block.name.span,
+        help="end the body with `return value`",
+    )
+
+
+def run_statement(ctx: Context, statement: ast.Statement, *, top: bool = False) -> None:
+    """Run a binding, loop or assert; `top` at the level of the network."""
+    ctx.step(statement.span)
+    match statement:
+        case ast.Bind():
+            _bind(ctx, statement)
+        case ast.For():
+            _for(ctx, statement, top)
+        case ast.Assert():
+            if top and mentions_network(statement.condition, ctx.scope):
+                # The values of today, for the day when the network is complete.
+                ctx.claims.append((statement, Scope(names=dict(ctx.scope.names))))
+            else:
+                check_claim(ctx, statement)
+        case _:
+            raise AssertionError(f"not a statement of a body: {statement}")
+
+
+def _bind(ctx: Context, statement: ast.Bind) -> None:
+    value = evaluate(ctx, statement.value)
+    kind = Kind.CONSTANT if statement.constant else Kind.VARIABLE
+    _bind_names(ctx, statement.names, value, kind, statement.value.span)
+
+
+def _bind_names(
+    ctx: Context, names: tuple[ast.Name, ...], value: Value, kind: Kind, span: Span
+) -> list[Value]:
+    values = unpack(ctx, len(names), value, span)
+    if values is None:
+        values = [POISON] * len(names)
+    for name, one in zip(names, values, strict=True):
+        declare(ctx, name, one, kind)
+    return values
+
+
+def _for(ctx: Context, statement: ast.For, top: bool) -> None:
+    items = iterate(ctx, evaluate(ctx, statement.iterable), statement.iterable.span)
+    if items is None:
+        _poison(ctx, statement)
+        return
+    body = []
+    for inner in statement.body:
+        if isinstance(inner, (ast.Bind, ast.For, ast.Assert)):
+            body.append(inner)
+        else:
+            misplaced(ctx, inner, "in a loop", "move it out of the loop")
+    for item in items:
+        ctx.step(statement.span)
+        values = unpack(ctx, len(statement.targets), item, statement.iterable.span)
+        if values is None:
+            _poison(ctx, statement)
+            return
+        for target, value in zip(statement.targets, values, strict=True):
+            declare(ctx, target, value, Kind.VARIABLE)
+        for inner in body:
+            run_statement(ctx, inner, top=top)
+
+
+def _poison(ctx: Context, loop: ast.For) -> None:
+    """Bind what a loop that cannot run would have bound, so that its users stay silent."""
+    for name in _bound_names(loop):
+        before = ctx.scope.names.get(name.name)
+        if before is None or not (before.kind.is_fixed or before.imported):
+            ctx.scope.names[name.name] = Binding(POISON, Kind.VARIABLE, name.span)
+
+
+def _bound_names(loop: ast.For) -> Iterator[ast.Name]:
+    yield from loop.targets
+    for statement in loop.body:
+        if isinstance(statement, ast.Bind):
+            yield from statement.names
+        elif isinstance(statement, ast.For):
+            yield from _bound_names(statement)
+
+
+def run_output(ctx: Context, statement: ast.Output) -> None:
+    """Declare outputs of the network."""
+    if statement.value is None:
+        values = [evaluate(ctx, name) for name in statement.names]
+    else:
+        value = evaluate(ctx, statement.value)
+        if len(statement.names) == 1 and is_tensor_list(value):
+            ctx.error(
+                "CNN306",
+                f"output `{statement.names[0].name}` must be a tensor, got {describe(value)}",
+                statement.value.span,
+                help="`[a, b] -> identity` concatenates, and "
+                "`output a, b = ...` declares several outputs",
+            )
+            value = POISON
+        values = _bind_names(ctx, statement.names, value, Kind.VARIABLE, statement.value.span)
+    for name, value in zip(statement.names, values, strict=True):
+        _output(ctx, name, value, name.span if statement.value is None else statement.value.span)
+
+
+def _output(ctx: Context, name: ast.Name, value: Value, span: Span) -> None:
+    ctx.declares_output = True
+    if isinstance(value, Poison):
+        return
+    if not isinstance(value, Tensor):
+        help = None
+        if describe(value) == "a layer":
+            help = "start the chain with an input: `image -> ...`"
+        ctx.error(
+            "CNN306",
+            f"output `{name.name}` must be a tensor, got {describe(value)}",
+            span,
+            help=help,
+        )
+        return
+    if any(known == name.name for known, _, _ in ctx.builder.outputs):
+        ctx.error("CNN308", f"output `{name.name}` is declared twice", name.span)
+        return
+    ctx.builder.outputs.append((name.name, value.index, name.span))
