@@ -1,1 +1,1 @@
-
+"""The typed graph: its text form and its verifier."""
