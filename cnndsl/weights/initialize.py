@@ -1,0 +1,112 @@
+"""Make initial weights: the same bytes for the same seed, on every machine and target."""
+
+from __future__ import annotations
+
+import hashlib
+from math import prod, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from cnndsl.ir.graph import Graph, Node, Parameter
+from cnndsl.ops.base import Array, Op
+from cnndsl.ops.registry import op_by_name
+
+_RELU_FAMILY = (
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "SRelu",
+    "Relu6",
+    "Softplus",
+    "Gelu",
+    "Silu",
+    "HardSwish",
+)
+_TRANSPARENT = ("BatchNorm", "LayerNorm", "GroupNorm", "Dropout", "Identity", "Add", "Affine")
+"""Ops between a layer and its activation that leave the choice to whatever reads them."""
+
+_CHUNK = 1 << 20
+
+
+def initialize(graph: Graph, seed: int) -> dict[str, Array]:
+    """Return float32 values for every parameter of a source program's graph (before passes).
+
+    A tensor's values depend on the seed, its name and shape, and its layer's activation only.
+    """
+    owners = {name: node for node in reversed(graph.nodes) for name in node.params}
+    return {
+        parameter.value.name: _values(graph, parameter, owners.get(parameter.value.name), seed)
+        for parameter in graph.parameters
+    }
+
+
+def standard_deviation(graph: Graph, node: Node, fan_in: int, fan_out: int) -> float:
+    """Return the scale of a layer's random weights.
+
+    He et al. 2015 before the ReLU family, LeCun et al. 1998 before SELU (Klambauer et al. 2017),
+    Glorot and Bengio 2010 otherwise.
+    """
+    activations = _activations(graph, node)
+    if any(isinstance(op, _ops(_RELU_FAMILY)) for op in activations):
+        return sqrt(2 / fan_in)
+    if any(isinstance(op, _ops(("Selu",))) for op in activations):
+        return sqrt(1 / fan_in)
+    return sqrt(2 / (fan_in + fan_out))
+
+
+def _values(graph: Graph, parameter: Parameter, node: Node | None, seed: int) -> Array:
+    spec = parameter.spec
+    if spec.fill is not None:
+        return np.full(spec.shape, spec.fill, np.float32)
+    if node is None:
+        raise ValueError(f"no layer reads the parameter {parameter.value.name}")
+    scale = standard_deviation(graph, node, max(spec.fan_in, 1), max(spec.fan_out, 1))
+    return (_normal(seed, parameter.value.name, prod(spec.shape), scale)).reshape(spec.shape)
+
+
+def _activations(graph: Graph, node: Node) -> list[Op]:
+    """Return the ops that read a layer's result, seen through those that keep its scale."""
+    found: list[Op] = []
+    seen: set[str] = set()
+    waiting = [node.output.name]
+    while waiting:
+        name = waiting.pop()
+        for reader in graph.readers[name]:
+            if reader.output.name in seen:
+                continue
+            seen.add(reader.output.name)
+            if isinstance(reader.op, _ops(_TRANSPARENT)):
+                waiting.append(reader.output.name)
+            else:
+                found.append(reader.op)
+    return found
+
+
+def _ops(names: tuple[str, ...]) -> tuple[type[Op], ...]:
+    return tuple(op for name in names if (op := op_by_name(name)) is not None)
+
+
+def _normal(seed: int, name: str, count: int, scale: float) -> npt.NDArray[np.float32]:
+    """Return near-normal float32 values, exact by construction.
+
+    A sum of twelve uniform 16-bit integers has the standard deviation of one, in units of 2**16,
+    and a normal's shape up to six deviations. Unlike NumPy's own normals, which go through the
+    platform's logarithm and may change between releases, whole numbers are the same everywhere;
+    what follows is one IEEE multiplication and one rounding.
+    """
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    bits = np.random.PCG64(int.from_bytes(digest, "little"))
+    result = np.empty(count, np.float32)
+    for start in range(0, count, _CHUNK):
+        stop = min(start + _CHUNK, count)
+        raw = bits.random_raw(3 * (stop - start)).view(np.uint16).reshape(-1, 12)
+        # Twelve times 2**16 - 1, halved: the mean of the sum.
+        centred = raw.sum(axis=1, dtype=np.int64) - 6 * (2**16 - 1)
+        result[start:stop] = centred * (scale / _SPREAD)
+    return result
+
+
+_SPREAD = sqrt(2**32 - 1)
+"""Twelve variances (2**32 - 1) / 12 of a uniform 16-bit integer, as a standard deviation."""
