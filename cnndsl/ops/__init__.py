@@ -5,11 +5,17 @@ from cnndsl.ops import (  # noqa: F401
     conv,
     dense,
     elementwise,
+    embedding,
     folding,
     fused,
+    local,
     norm,
     pool,
+    rearrange,
+    resample,
     shape,
+    slicing,
+    transposed,
 )
 from cnndsl.ops.base import Op, OpError, ParameterSpec
 from cnndsl.ops.registry import all_ops, arguments, keywords, op_by_keyword, op_by_name

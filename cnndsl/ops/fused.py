@@ -34,7 +34,7 @@ class Fused(Op):
         return own, self.base.infer(own)
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
-        own, result = self._split(inputs)
+        result = self._split(inputs)[1]
         if self.residual and inputs[-1] != result:
             raise OpError(
                 "CNN205",

@@ -7,22 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnndsl.ops.base import Array, Extents, OpError
+from cnndsl.ops.checks import require_map
 from cnndsl.ops.reach import PerAxis, Window
 from cnndsl.types.extents import Extent
-from cnndsl.types.padding import Padding, Same, span_of, window_output, window_padding
+from cnndsl.types.padding import Explicit, Padding, Same, span_of, window_output, window_padding
 from cnndsl.types.tensor import TensorType
 
 
 def require_spatial(keyword: str, x: TensorType, kernel: Extents) -> None:
     """Check that the operand is a float map of the kernel's rank."""
-    if not x.dtype.is_float:
-        raise OpError("CNN202", f"{keyword} takes float32 values, got {x}")
-    if x.rank < 3:
-        raise OpError(
-            "CNN202",
-            f"{keyword} needs at least one spatial axis, got {x}",
-            help="layers with a kernel come before `flatten` and the global pools",
-        )
+    require_map(keyword, x)
     if len(x.spatial) != len(kernel):
         sized = "x".join(map(str, (kernel * 3)[: len(x.spatial)]))
         raise OpError(
@@ -30,6 +24,24 @@ def require_spatial(keyword: str, x: TensorType, kernel: Extents) -> None:
             f"{keyword} has a kernel of rank {len(kernel)}, "
             f"but its input {x} has {len(x.spatial)} spatial axes",
             help=f"write the kernel as {sized}",
+        )
+
+
+def check_padding(keyword: str, padding: Padding, rank: int, argument: str = "padding") -> None:
+    """Check that explicit padding has one pair per spatial axis and takes nothing away."""
+    if not isinstance(padding, Explicit):
+        return
+    if len(padding.pairs) != rank:
+        raise OpError(
+            "CNN306",
+            f"{keyword} has {rank} spatial axes, but {argument} is given for {len(padding.pairs)}",
+            argument=argument,
+        )
+    if any(side < 0 for pair in padding.pairs for side in pair):
+        raise OpError(
+            "CNN307",
+            f"{keyword} needs {argument} of at least 0 on every side, got {padding}",
+            argument=argument,
         )
 
 
@@ -44,6 +56,7 @@ def output_spatial(
     ceil_mode: bool = False,
 ) -> tuple[Extent, ...]:
     """Return the output's spatial extents; a known one below one is an error."""
+    check_padding(keyword, padding, len(x.spatial))
     result: list[Extent] = []
     for axis, e in enumerate(x.spatial):
         extent = window_output(

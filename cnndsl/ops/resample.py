@@ -1,0 +1,72 @@
+"""Upsampling by whole factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from cnndsl.ops.base import Array, Extents, Op, PerAxis, Reach, argument
+from cnndsl.ops.checks import require_map
+from cnndsl.ops.reach import Interpolated, Mapped
+from cnndsl.ops.registry import register
+from cnndsl.types.tensor import TensorType
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsample(Op):
+    """Enlarge the map by a whole factor per spatial axis.
+
+    mode=nearest repeats each element; mode=bilinear interpolates linearly along every axis (also
+    for one and three axes) between element centres: output o lies at (o + 1/2) / scale - 1/2 of
+    the input, clamped at the edges (PyTorch's align_corners=False, ONNX's half_pixel).
+    """
+
+    keyword: ClassVar[str] = "upsample"
+    example: ClassVar[str] = (
+        "network example\n"
+        "input x: float32[N, 8, 16, 16]\n"
+        'output y = x -> upsample(2) -> conv3x3(4) -> upsample(2, mode="bilinear")\n'
+    )
+
+    scale: Extents = argument("factor of the spatial extents", minimum=1)
+    mode: str = argument(
+        "how values between are found", default="nearest", choices=("nearest", "bilinear")
+    )
+
+    def infer(self, inputs: Sequence[TensorType]) -> TensorType:
+        (x,) = inputs
+        require_map(self.keyword, x)
+        spatial = (e * s for e, s in zip(x.spatial, self.scale, strict=True))
+        return x.with_shape(x.batch, x.channels, *spatial)
+
+    def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
+        if self.mode == "nearest":
+            return PerAxis(tuple(Mapped(1, s) for s in self.scale))
+        return PerAxis(tuple(Interpolated(s) for s in self.scale))
+
+    def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
+        (x,) = inputs
+        if self.mode == "nearest":
+            for axis, scale in enumerate(self.scale, 2):
+                x = np.repeat(x, scale, axis=axis)
+            return x
+        result = x.astype(np.float64)
+        for axis, scale in enumerate(self.scale, 2):
+            result = _interpolate(result, axis, scale)
+        return result.astype(x.dtype)
+
+
+def _interpolate(x: Array, axis: int, scale: int) -> Array:
+    """Interpolate linearly along one axis."""
+    extent = x.shape[axis]
+    place = (np.arange(extent * scale) + 0.5) / scale - 0.5
+    first = np.floor(place).astype(np.int64)
+    share = (place - first).reshape(-1, *(1,) * (x.ndim - axis - 1))
+    below = np.take(x, np.clip(first, 0, extent - 1), axis=axis)
+    above = np.take(x, np.clip(first + 1, 0, extent - 1), axis=axis)
+    result: Array = below * (1 - share) + above * share
+    return result
