@@ -21,7 +21,7 @@ from cnndsl.elaborate.values import (
 from cnndsl.ops.base import OpError
 from cnndsl.ops.registry import ArgumentSpec
 from cnndsl.ops.registry import Kind as ArgumentKind
-from cnndsl.types.extents import Dim
+from cnndsl.types.extents import Dim, symbols_of
 from cnndsl.types.padding import Causal, Explicit, Same, Valid
 
 PerAxis: TypeAlias = "int | tuple[int, ...]"
@@ -106,16 +106,20 @@ def _wrong(ctx: Context, op: str, spec: ArgumentSpec, value: Value, span: Span) 
         help = "`//` divides to a whole number, and `round(x)` makes one"
     return ctx.error(
         "CNN306",
-        f"{op} takes {spec.name} as {spec.kind.value}, got {describe(value)}",
+        f"{op} takes {wanted(spec)} for {spec.name}, got {describe(value)}",
         span,
         help=help,
     )
 
 
+def wanted(spec: ArgumentSpec) -> str:
+    """Say what an argument takes, for a sentence."""
+    plain = spec.kind in (ArgumentKind.BOOLEAN, ArgumentKind.PADDING)
+    return spec.kind.value if plain else f"a {spec.kind.value}"
+
+
 def give_sizes(value: Dim) -> str:
     """Return the help for a size that must be known."""
-    from cnndsl.types.extents import symbols_of
-
     names = sorted(symbols_of(value))
     return "give the size: " + " ".join(f"--set {name}=..." for name in names)
 
@@ -146,7 +150,7 @@ def _word(ctx: Context, op: str, spec: ArgumentSpec, value: Value, span: Span) -
         near = nearest(value, spec.choices)
         return ctx.error(
             "CNN307",
-            f"{op} takes {spec.name} as {known}, got {show(value)}",
+            f"{op} takes {known} for {spec.name}, got {show(value)}",
             span,
             help=f'did you mean "{near}"?' if near else None,
         )
@@ -176,7 +180,7 @@ def _padding(ctx: Context, op: str, spec: ArgumentSpec, value: Value, span: Span
         help = f"write {near} without quotes" if near else None
         return ctx.error(
             "CNN306",
-            f"{op} takes {spec.name} as {spec.kind.value}, got {show(value)}",
+            f"{op} takes {wanted(spec)} for {spec.name}, got {show(value)}",
             span,
             help=help,
         )

@@ -53,7 +53,7 @@ def _axis(ctx: Context, kind: TensorType, name: str, span: Span) -> Value:
     axes = len(kind.spatial)
     if axes < least or (name == "length" and axes > 1):
         known = [n for n, (few, _) in _AXES.items() if few <= axes and (n != "length" or axes == 1)]
-        help = f"its spatial axes are {' and '.join(known)}" if known else None
+        help = f"its spatial axes are {' and '.join(reversed(known))}" if known else None
         return ctx.error(
             "CNN310",
             f"a tensor {show_shape(kind)} with {axes} spatial axes has no `{name}`",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnndsl.diagnostics import Related, Span
-from cnndsl.elaborate.arguments import convert, unknown_argument
+from cnndsl.elaborate.arguments import convert, unknown_argument, wanted
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.layers import run_block
 from cnndsl.elaborate.scope import Activation, Binding, Kind, Scope
@@ -152,7 +152,7 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
         if tensors:
             ctx.error(
                 "CNN306",
-                f"{name} takes {spec.name} as {spec.kind.value}, got {describe(p.value)}",
+                f"{name} takes {wanted(spec)} for {spec.name}, got {describe(p.value)}",
                 p.span,
                 help=tensors,
             )
@@ -165,11 +165,11 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
     missing = [s for s in specs if s.required and s.name not in fields]
     if missing:
         good = False
-        wanted = " and ".join(s.name for s in missing)
+        names = " and ".join(s.name for s in missing)
         help = f"{missing[0].name} is the {missing[0].doc}"
         if missing[0].name == "kernel" and len(missing) == 1:
             help = f"write the kernel into the name: `{name}3x3`"
-        ctx.error("CNN304", f"{name} needs {wanted}", span, help=help)
+        ctx.error("CNN304", f"{name} needs {names}", span, help=help)
     return OpLayer(span, word, fields, spans) if good else None
 
 
@@ -286,8 +286,8 @@ def _match(
             given[p.name] = Given(p.value, p.span)
     missing = [p.name.name for p in parameters if p.name.name not in given and p.default is None]
     if missing and good:
-        wanted = " and ".join(missing)
-        ctx.error("CNN304", f"block `{block.name}` needs {wanted}", span, related=related)
+        names = " and ".join(missing)
+        ctx.error("CNN304", f"block `{block.name}` needs {names}", span, related=related)
     if missing or not good:
         return None
     scope = Scope(block.scope, Activation(declaration, ctx.scope.activation))

@@ -81,7 +81,7 @@ def _fails(ctx: Context, claim: ast.Comparison, left: Value, right: Value) -> No
     actual = [
         f"{' '.join(side.span.text.split())} is {show(value, 3)}"
         for side, value in ((claim.left, left), (claim.right, right))
-        if not isinstance(side, _LITERALS)
+        if not isinstance(side, (*_LITERALS, ast.ListExpr))
     ]
     help = None
     if claim.operator == "==" and isinstance(claim.right, (ast.Number, ast.ListExpr)):

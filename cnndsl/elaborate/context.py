@@ -15,6 +15,8 @@ from cnndsl.elaborate.scope import Scope
 from cnndsl.elaborate.values import POISON, Poison, Tensor, Value
 from cnndsl.syntax import ast
 
+_LONG_TRAIL = 6
+
 
 class LimitReachedError(Exception):
     """A limit is passed: elaboration stops here, with this diagnostic."""
@@ -99,13 +101,19 @@ class Context:
         related: Iterable[Related] = (),
         help: str | None = None,
     ) -> Diagnostic:
+        trail = self.frame.trail
+        notes: tuple[str, ...] = ()
+        if len(trail) > _LONG_TRAIL:
+            notes = (f"{len(trail) - _LONG_TRAIL} more blocks lie between the last two",)
+            trail = (*trail[: _LONG_TRAIL - 1], trail[-1])
         return Diagnostic(
             code=code,
             message=message,
             span=span,
             label=label,
             related=tuple(related),
-            trail=self.frame.trail,
+            notes=notes,
+            trail=trail,
             help=help,
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cnndsl.diagnostics import Related
 from cnndsl.elaborate.builtins import FUNCTIONS, WORDS
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.expressions import NETWORK_FACTS, op_word
 from cnndsl.elaborate.scope import Binding, Kind
-from cnndsl.elaborate.values import BlockValue, Tensor, Value
+from cnndsl.elaborate.values import POISON, BlockValue, Tensor, Value
 from cnndsl.syntax import ast
 
 NOT_YET = ("receptive_field", "jump", "aligned", "covered", "peak_memory")
@@ -51,6 +53,8 @@ def _is_free(ctx: Context, name: ast.Name, kind: Kind) -> bool:
     rebinds = kind is Kind.VARIABLE and not before.kind.is_fixed and not before.imported
     if rebinds:
         return True
+    # What the name should mean from here on is not known.
+    ctx.scope.names[word] = replace(before, value=POISON)
     origin = "imported" if before.imported else "declared"
     related = (Related(f"`{word}` is {origin} here", before.span),)
     if Kind.SYMBOL in (kind, before.kind):

@@ -142,19 +142,17 @@ def _network(ctx: Context, program: ast.Program) -> ast.Network | None:
 
 
 def _check_ends(ctx: Context, network: ast.Network) -> None:
+    lines = []
     if not ctx.declares_input:
-        ctx.error(
-            "CNN316",
-            f"network `{network.name.name}` declares no input",
-            network.name.span,
-            help="add `input image: float32[N, 3, 224, 224]`",
-        )
+        lines.append(("input", "`input image: float32[N, 3, 224, 224]`"))
     if not ctx.declares_output:
+        lines.append(("output", "`output y = ...`"))
+    if lines:
         ctx.error(
             "CNN316",
-            f"network `{network.name.name}` declares no output",
+            f"network `{network.name.name}` declares no {' and no '.join(w for w, _ in lines)}",
             network.name.span,
-            help="add `output y = ...`",
+            help=f"add {' and '.join(line for _, line in lines)}",
         )
 
 

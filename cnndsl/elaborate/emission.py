@@ -42,7 +42,9 @@ def apply_op(ctx: Context, layer: OpLayer, inputs: tuple[Tensor, ...], span: Spa
         if op is None:
             op = layer.built[rank] = build_op(layer, rank)
     except OpError as error:
-        return report(ctx, error, inputs, layer.span, layer.argument_spans)
+        return report(
+            ctx, error, word.cls.keyword, word.word, inputs, layer.span, layer.argument_spans
+        )
     return emit(ctx, op, inputs, word.word, layer.span, layer.argument_spans)
 
 
@@ -96,7 +98,7 @@ def emit(
     try:
         kind = op.infer(types)
     except OpError as error:
-        return report(ctx, error, inputs, span, argument_spans or {})
+        return report(ctx, error, op.keyword, word, inputs, span, argument_spans or {})
     too_large = _too_large(kind, word)
     if too_large:
         return ctx.error("CNN403", too_large, span)
@@ -132,12 +134,17 @@ def _too_large(kind: TensorType, word: str) -> str | None:
 def report(
     ctx: Context,
     error: OpError,
+    keyword: str,
+    word: str,
     inputs: Sequence[Tensor],
     span: Span,
     argument_spans: dict[str, Span],
 ) -> Value:
     """Turn what an op says into a diagnostic at its place in the program."""
     place = argument_spans.get(error.argument, span) if error.argument else span
+    message = error.message
+    if word.startswith(keyword) and message.startswith(keyword + " "):
+        message = word + message[len(keyword) :]  # as it is written, with its kernel
     related: list[Related] = []
     label = ""
     if error.code in _TELLS_ORIGINS:
@@ -150,9 +157,7 @@ def report(
     else:
         name = ctx.name_of(inputs[0]) or "the input"
         label = f"here {name} is {show_shape(inputs[0].type)}"
-    return ctx.error(
-        error.code, error.message, place, label=label, related=related, help=error.help
-    )
+    return ctx.error(error.code, message, place, label=label, related=related, help=error.help)
 
 
 def elementwise(ctx: Context, operator: str, left: Tensor, right: Tensor, span: Span) -> Value:
@@ -211,7 +216,9 @@ def _shared_owner(
             "CNN213",
             f"{word} shares its weights with another use, but they differ in shape: {shapes}",
             span,
-            related=(Related("the weights were made here", first.span),),
+            related=(
+                () if first.span == span else (Related("the weights were made here", first.span),)
+            ),
             help="leave out `share`, or give both uses the same channels",
         )
     return owner

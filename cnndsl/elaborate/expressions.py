@@ -13,6 +13,7 @@ from cnndsl.elaborate.builtins import FUNCTIONS, WORDS, items_of
 from cnndsl.elaborate.calls import Passed, as_layer, call, is_layer_like
 from cnndsl.elaborate.comparison import IncomparableError, UndecidedError, compare
 from cnndsl.elaborate.context import Context, did_you_mean
+from cnndsl.elaborate.emission import concatenate
 from cnndsl.elaborate.layers import apply, compose
 from cnndsl.elaborate.operators import binary, negate
 from cnndsl.elaborate.scope import Binding, Kind, Scope
@@ -23,15 +24,17 @@ from cnndsl.elaborate.values import (
     OpWord,
     Poison,
     SizeValue,
+    Tensor,
     TupleValue,
     Value,
     describe,
     is_tensor_list,
+    show,
     tensors_of,
 )
 from cnndsl.ops.registry import keywords, op_by_keyword
 from cnndsl.syntax import ast
-from cnndsl.types.extents import Dim
+from cnndsl.types.extents import Dim, symbols_of
 
 _SUFFIXED = re.compile(r"([a-z_]+?)(\d+(?:x\d+)*)")
 
@@ -240,12 +243,11 @@ def compare_values(ctx: Context, e: ast.Comparison, left: Value, right: Value) -
     except UndecidedError as error:
         symbolic = error.left if isinstance(error.left, Dim) else error.right
         assert isinstance(symbolic, Dim)
-        claim = ctx.in_claim
+        question = f"{show(error.left)} {_inner(e.operator)} {show(error.right)}"
+        symbols = " and ".join(sorted(symbols_of(symbolic)))
         return ctx.error(
-            "CNN503" if claim else "CNN207",
-            ("the claim is not decided" if claim else "this is not decided")
-            + f" by what is known: {describe(error.left)} `{_inner(e.operator)}` "
-            f"{describe(error.right)}",
+            "CNN503" if ctx.in_claim else "CNN207",
+            f"whether {question} depends on the size of {symbols}",
             e.span,
             help=give_sizes(symbolic),
         )
@@ -288,7 +290,11 @@ def _index(ctx: Context, e: ast.Index) -> Value:
 
 def _chain(ctx: Context, e: ast.Chain) -> Value:
     head = evaluate(ctx, e.links[0])
-    if isinstance(head, Poison) or tensors_of(head) is not None or is_tensor_list(head):
+    if is_tensor_list(head):
+        assert isinstance(head, ListValue)
+        tensors = tuple(t for t in head.items if isinstance(t, Tensor))
+        head = concatenate(ctx, tensors, e.links[0].span)
+    if isinstance(head, Poison) or tensors_of(head) is not None:
         value = head
         for link in e.links[1:]:
             layer = _link(ctx, link)

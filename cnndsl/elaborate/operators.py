@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnndsl import limits
 from cnndsl.diagnostics import Span
+from cnndsl.elaborate.arguments import give_sizes
 from cnndsl.elaborate.arithmetic import calculate
 from cnndsl.elaborate.calls import as_layer, is_layer_like
 from cnndsl.elaborate.context import Context
@@ -99,8 +100,6 @@ def _tensor_and_number(
     """Scale or shift a tensor by a number; `reversed` when the number stands on the left."""
     if not isinstance(number, (int, float)):
         assert isinstance(number, Dim)
-        from cnndsl.elaborate.arguments import give_sizes
-
         return ctx.error(
             "CNN207",
             f"a tensor is scaled or shifted by a known number, got {describe(number)}",

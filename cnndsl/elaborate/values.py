@@ -263,7 +263,7 @@ def show(value: Value, depth: int = 2) -> str:
         case bool():
             return "true" if value else "false"
         case int():
-            return f"{value:_}"
+            return f"{value:_}" if abs(value) >= 10_000 else str(value)
         case str():
             return f'"{value}"'
         case ListValue(items) | TupleValue(items):
