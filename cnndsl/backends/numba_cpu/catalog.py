@@ -1,0 +1,91 @@
+"""Which layer functions and kernels a generated module can hold, and what each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+LAYERS: dict[str, tuple[str, ...]] = {
+    "axes": (),
+    "before": (),
+    "channels": (),
+    "matrix": (),
+    "taps": (),
+    "aligned": (),
+    "same": (),
+    "multiply": ("matrix", "channels", "taps"),
+    "groups": ("gather", "binary"),
+    "conv": ("multiply", "before", "aligned"),
+    "transposed": ("multiply", "aligned"),
+    "dense": ("multiply",),
+    "local": ("matrix", "channels", "taps", "before"),
+    "repeat": ("gather",),
+    "depthwise": ("channels", "taps", "before"),
+    "max_pool": ("axes", "before"),
+    "average_pool": ("axes", "before"),
+    "global_pool": ("axes",),
+    "scale_shift": ("channels",),
+    "prelu": ("channels",),
+    "activation": (),
+    "binary": (),
+    "layer_norm": (),
+    "group_norm": (),
+    "lrn": (),
+    "softmax": (),
+    "glu": (),
+    "gather": (),
+    "concat": ("gather",),
+    "slice": ("gather",),
+    "pad": ("gather",),
+    "nearest": ("gather",),
+    "bilinear": ("axes",),
+    "space_to_depth": ("gather",),
+    "depth_to_space": ("gather",),
+    "channel_shuffle": ("gather",),
+    "embedding": (),
+    "reshape": ("axes",),
+}
+"""Layers, in the order in which they are written, each with the layers it needs."""
+
+KERNELS: dict[str, tuple[str, ...]] = {
+    "conv": ("multiply",),
+    "local": ("local",),
+    "depthwise": ("depthwise",),
+    "max_pool": ("max_pool",),
+    "average_pool": ("average_pool",),
+    "global_pool": ("global_pool",),
+    "scale_shift": ("scale_shift",),
+    "prelu": ("prelu",),
+    "binary": ("binary",),
+    "activation": ("activation",),
+    "glu": ("glu",),
+    "layer_norm": ("layer_norm",),
+    "group_norm": ("group_norm",),
+    "lrn": ("lrn",),
+    "softmax": ("softmax",),
+    "gather": ("gather",),
+    "interpolate": ("bilinear",),
+    "embedding": ("embedding",),
+    "reshape": ("reshape",),
+}
+"""Kernel files, in the order in which they are written, each with the layers that call it."""
+
+WITHOUT_TEMPLATE = frozenset({"repeat"})
+"""Layers that are only a variant of another one's text."""
+
+
+def layers_needed(used: Iterable[str]) -> tuple[str, ...]:
+    """Return the layers, those needed by others included, in order."""
+    needed: set[str] = set()
+    pending = list(used)
+    while pending:
+        layer = pending.pop()
+        if layer not in needed:
+            needed.add(layer)
+            pending.extend(LAYERS[layer])
+    return tuple(layer for layer in LAYERS if layer in needed)
+
+
+def kernels_needed(layers: Iterable[str]) -> tuple[str, ...]:
+    """Return the kernel files that some layers call, in order."""
+    present = set(layers)
+    return tuple(name for name, callers in KERNELS.items() if present & set(callers))

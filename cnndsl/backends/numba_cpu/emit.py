@@ -1,0 +1,178 @@
+"""Write the generated module: a plan of calls, rendered with the templates."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from math import inf
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cnndsl import resources
+from cnndsl.backends.header import Header
+from cnndsl.backends.numba_cpu.activations import Activation
+from cnndsl.backends.numba_cpu.catalog import WITHOUT_TEMPLATE, kernels_needed, layers_needed
+from cnndsl.backends.numba_cpu.identifiers import Identifiers
+from cnndsl.backends.numba_cpu.interface import (
+    bind_lines,
+    input_entries,
+    interface_lines,
+    output_entries,
+    parameter_entries,
+)
+from cnndsl.backends.numba_cpu.listing import fold_lines, network_lines
+from cnndsl.backends.numba_cpu.lower import lower
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.folding import FoldedBias, FoldedWeight
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a table of the module: a quoted name and what is known of it."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSignature:
+    """A kernel's name and how many integers and floats it takes after the chunk."""
+
+    name: str
+    integers: int
+    floats: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleContext:
+    """The variables of `module.py.jinja` and the templates it includes."""
+
+    header: str
+    title: str
+    module_name: str
+    interface_lines: tuple[str, ...]
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+    parameters: tuple[Entry, ...]
+    network_signature: str
+    symbols: tuple[str, ...]
+    symbol_doc: str
+    network_lines: tuple[str, ...]
+    bind_lines: tuple[str, ...]
+    fold_doc: str
+    fold_lines: tuple[str, ...]
+    folds_weight: bool
+    kernels: tuple[str, ...]
+    uses_exponential: bool
+    activations: tuple[Activation, ...]
+    dispatch: tuple[KernelSignature, ...]
+    layers: tuple[str, ...]
+    layer_templates: tuple[str, ...]
+
+
+def emit(graph: Graph, name: str, *, header: Header) -> str:
+    """Return the text of a standalone module for a graph.
+
+    `name` is the module's name, used in its documentation only. Raises CompileError (CNN702) where
+    the graph holds what the target does not support, before anything is rendered.
+    """
+    calls = lower(graph)
+    layers = layers_needed(layer for call in calls for layer in call.layers)
+    kernels = kernels_needed(layers)
+    activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
+    identifiers = Identifiers(_module_names())
+    symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
+    inputs, outputs = input_entries(graph), output_entries(graph)
+    folded = [n for n in graph.nodes if isinstance(n.op, FoldedWeight | FoldedBias)]
+    context = ModuleContext(
+        header=header.comment(),
+        title=f"{graph.name}: a convolutional network, compiled to Numba kernels.",
+        module_name=name,
+        interface_lines=interface_lines(graph),
+        inputs=tuple(Entry(*e) for e in inputs),
+        outputs=tuple(Entry(*e) for e in outputs),
+        parameters=tuple(Entry(*e) for e in parameter_entries(graph)),
+        network_signature=", ".join(("plan", *symbols)),
+        symbols=symbols,
+        symbol_doc=f"Symbols: {', '.join(symbols)}.",
+        network_lines=network_lines(graph, calls, identifiers),
+        bind_lines=bind_lines(graph, identifiers),
+        fold_doc=", batch norms taken into the weights before them" if folded else "",
+        fold_lines=fold_lines(graph),
+        folds_weight=bool(folded),
+        kernels=kernels,
+        uses_exponential="glu" in kernels or any(a.uses_exponential for a in activations),
+        activations=activations,
+        dispatch=_dispatch(kernels, activations),
+        layers=layers,
+        layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
+    )
+    text = (
+        _environment()
+        .get_template("module.py.jinja")
+        .render({f: getattr(context, f) for f in ModuleContext.__slots__})
+    )
+    text = re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+    ast.parse(text)  # what cannot be parsed must not be written
+    return text
+
+
+@cache
+def _environment() -> Environment:
+    # The output is Python, where HTML escaping would be wrong; names are quoted by repr.
+    return Environment(
+        loader=FileSystemLoader(resources.templates() / "numba_cpu"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=False,
+        autoescape=False,
+    )
+
+
+@cache
+def _module_names() -> frozenset[str]:
+    """Return every name that some generated module defines or imports at its top level."""
+    names = {"plan"}
+    for path in (resources.templates() / "numba_cpu").rglob("*.jinja"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if found := re.match(r"(?:def|class)\s+(\w+)", line):
+                names.add(found[1])
+            elif found := re.match(r"([A-Za-z_]\w*(?:, \w+)*) = ", line):
+                names.update(found[1].split(", "))
+            elif line.startswith(("import ", "from ")):
+                names.update(re.findall(r"\w+", line))
+    return frozenset(names)
+
+
+@cache
+def _signatures(kernel: str) -> tuple[KernelSignature, ...]:
+    """Read the signatures of a kernel file off its template (activations share one)."""
+    text = (resources.templates() / "numba_cpu" / "kernels" / f"{kernel}.py.jinja").read_text(
+        encoding="utf-8"
+    )
+    found = []
+    for name, arguments in re.findall(r"@kernel\ndef (\{\{.*?\}\}|\w+)\((.*?)\):", text, re.S):
+        words = [a.strip() for a in arguments.replace("\n", " ").split(",") if a.strip()]
+        floats = sum(": float" in w for w in words)
+        found.append(KernelSignature(name, len(words) - 1 - floats, floats))
+    return tuple(found)
+
+
+def _dispatch(
+    kernels: tuple[str, ...], activations: tuple[Activation, ...]
+) -> tuple[KernelSignature, ...]:
+    result: list[KernelSignature] = []
+    for kernel in (*kernels, "edges"):
+        for signature in _signatures(kernel):
+            if kernel == "activation":
+                result += [
+                    KernelSignature(a.kernel, signature.integers, signature.floats)
+                    for a in activations
+                ]
+            else:
+                result.append(signature)
+    return tuple(result)
+
+
+__all__ = ["ModuleContext", "emit", "inf"]

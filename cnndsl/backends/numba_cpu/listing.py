@@ -1,0 +1,182 @@
+"""The body of `network` (one call per layer, each with its comment) and of `fold`."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import inf
+
+from cnndsl.backends.numba_cpu.identifiers import Identifiers
+from cnndsl.backends.numba_cpu.interface import extent_text, shape_text
+from cnndsl.backends.numba_cpu.lower import Arg, Call, Ref, Word
+from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import Op
+from cnndsl.ops.conv import Conv
+from cnndsl.ops.folding import FoldedBias, FoldedWeight
+from cnndsl.ops.fused import Fused
+from cnndsl.types.extents import Dim, Extent
+
+WIDTH = 100
+INDENT = 4
+
+
+def network_lines(
+    graph: Graph, calls: tuple[Call, ...], identifiers: Identifiers
+) -> tuple[str, ...]:
+    """Return the lines of `network`, without their indent."""
+    lines: list[str] = []
+    for i in graph.inputs:
+        if i.value.type.dtype.is_float:
+            name = identifiers.give("value", i.value.name)
+            shape = shape_text(i.value.type.shape, identifiers)
+            narrow = _narrow(graph, i.value.name)
+            lanes = f", lanes={i.value.type.channels}" if narrow else ""
+            lines.append(f"{name} = plan.input({i.value.name!r}, {shape}{lanes})")
+    section: tuple[str, ...] = ()
+    previous: Node | None = None
+    for call in calls:
+        if call.node is not previous:
+            outer = tuple(name for name, _ in call.node.path[:1])
+            place = call.node.label.split(".")[0] if outer else ""
+            if (place,) != section and place:
+                lines += ["", f"# {'-' * 8} {place}"]
+            section = (place,)
+            lines += ["", *_comment(graph, call.node)]
+            lines.append(f"plan.layer({call.node.label!r})")
+            previous = call.node
+        lines += _call_lines(call, identifiers)
+    lines += ["", 'plan.layer("output")']
+    for o in graph.outputs:
+        value = identifiers.give("value", o.value)
+        shape = shape_text(graph.types[o.value].shape, identifiers)
+        lines.append(f"plan.output({o.name!r}, {value}, {shape})")
+    return tuple(lines)
+
+
+def _narrow(graph: Graph, name: str) -> bool:
+    """Say whether an input's few channels need no padding: plain convolutions alone read it."""
+    channels = graph.types[name].channels
+    return (
+        isinstance(channels, int)
+        and channels < 16
+        and name not in graph.output_values
+        and all(
+            isinstance(base := n.op.base if isinstance(n.op, Fused) else n.op, Conv)
+            and base.groups == 1
+            and n.inputs == (name,)
+            for n in graph.readers[name]
+        )
+    )
+
+
+def _comment(graph: Graph, node: Node) -> list[str]:
+    """Return the comment of a layer: label, op, result and multiply-accumulates."""
+    macs = graph.macs(node)
+    if isinstance(macs, int):
+        cost = f"; {macs:_} MACs".replace("_", " ") if macs else ""
+    else:
+        cost = f"; {macs} MACs"
+    text = f"# {node.label}: {describe(node.op)} -> {_shape(node.output.type.shape)}{cost}"
+    lines = [text]
+    while len(lines[-1]) > WIDTH - INDENT:
+        cut = lines[-1].rfind(" ", 0, WIDTH - INDENT)
+        if cut <= 2:
+            break
+        lines[-1:] = [lines[-1][:cut], "#   " + lines[-1][cut + 1 :]]
+    return lines
+
+
+def _shape(shape: tuple[Extent, ...]) -> str:
+    return "[" + ", ".join(str(e) for e in shape) + "]"
+
+
+def describe(op: Op) -> str:
+    """Return an op in words: its keyword, and each field that is not the default."""
+    if isinstance(op, Fused):
+        text = describe(op.base)
+        if op.residual:
+            text += " + residual"
+        return text if op.activation is None else f"{text} + {describe(op.activation)}"
+    word = op.keyword or type(op).__name__.lower()
+    words = []
+    for f in dataclasses.fields(op):
+        value = getattr(op, f.name)
+        if f.name == "kernel":
+            word += "x".join(map(str, value))
+        elif _differs(value, f.default):
+            shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words.append(f"{f.name.replace('_', ' ')} {shown}")
+    return word + (f" ({', '.join(words)})" if words else "")
+
+
+def _differs(value: object, default: object) -> bool:
+    if isinstance(value, tuple) and isinstance(default, tuple) and len(default) == 1:
+        return any(v != default[0] for v in value)
+    return value != default and not isinstance(value, bool)
+
+
+def _call_lines(call: Call, identifiers: Identifiers) -> list[str]:
+    result = identifiers.give("value", call.result)
+    arguments = ["plan", *(_text(a, identifiers) for a in call.positional)]
+    arguments += [f"{name}={_text(a, identifiers)}" for name, a in call.named]
+    line = f"{result} = {call.function}({', '.join(arguments)})"
+    if len(line) <= WIDTH - INDENT:
+        return [line]
+    lines = [f"{result} = {call.function}("]
+    row = "   "
+    for argument in arguments:
+        if len(row) + len(argument) + 2 > WIDTH - INDENT:
+            lines.append(row)
+            row = "   "
+        row += f" {argument},"
+    return [*lines, row, ")  # fmt: skip"]
+
+
+def _text(argument: Arg, identifiers: Identifiers) -> str:
+    match argument:
+        case Ref(name):
+            return identifiers.give("value", name)
+        case Word(text):
+            return text
+        case Dim():
+            return extent_text(argument, identifiers)
+        case tuple():
+            parts = [_text(a, identifiers) for a in argument]
+            return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
+        case list():
+            return "[" + ", ".join(_text(a, identifiers) for a in argument) + "]"
+        case float() if argument == inf:
+            return "INFINITY"
+        case float() if argument == -inf:
+            return "MINUS_INFINITY"
+        case _:
+            return repr(argument)
+
+
+def fold_lines(graph: Graph) -> tuple[str, ...]:
+    """Return the body of `fold`: the load-time nodes of the graph."""
+    nodes = [n for n in graph.nodes if n.output.name in graph.load_time]
+    read = {name for n in graph.nodes if n not in nodes for name in n.params}
+    lines = ["t = dict(tensors)"]
+    for node in nodes:
+        names = [f"t[{name!r}]" for name in node.inputs]
+        target = f"t[{node.output.name!r}]"
+        match node.op:
+            case FoldedWeight(axis=axis, groups=groups, epsilon=epsilon):
+                extra = [f"axis={axis}, groups={groups}, epsilon={epsilon!r}"]
+                call = "_folded_weight"
+            case FoldedBias(epsilon=epsilon, has_bias=has_bias):
+                names = names if has_bias else ["ZERO", *names]
+                extra = [f"epsilon={epsilon!r}"]
+                call = "_folded_bias"
+            case _:
+                raise AssertionError(f"{node.op} cannot run at load time")
+        lines.append(f"{target} = {call}(")
+        lines += [f"    {a}," for a in (*names, *extra)]
+        lines.append(")")
+    if nodes:
+        lines.append("kept = {")
+        lines += [f"    {name!r}," for name in sorted(read)]
+        lines += ["}", "return {name: value for name, value in t.items() if name in kept}"]
+    else:
+        lines.append("return t")
+    return tuple(lines)
