@@ -11,6 +11,7 @@ from lark import Lark, Token
 from lark.lexer import PatternStr
 
 from cnndsl import resources
+from cnndsl.diagnostics import Source, Span
 
 UNKNOWN = "UNKNOWN"
 """Type of the token made of a character that starts no token of the grammar."""
@@ -34,7 +35,8 @@ class Language:
     def scan(self, text: str) -> Iterator[Token]:
         """Yield every token of the text, comments and unknown characters too, but no whitespace.
 
-        Never fails: a character that starts no token becomes a token of type UNKNOWN.
+        Never fails: a character that starts no token becomes a token of type UNKNOWN, and so
+        does a string that is not closed, to the end of its line.
         """
         line, line_start = 1, 0
         for match in self.scanner.finditer(text):
@@ -85,4 +87,12 @@ def language() -> Language:
     # Numbers come before symbols (`.5` is a malformed number), longer symbols before shorter ones.
     patterns["SYMBOL"] = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
     scanner = "|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns.items())
-    return Language(parser, re.compile(scanner + r"|[\s\S]"), keywords, symbols, texts)
+    return Language(parser, re.compile(scanner + r'|"[^\n]*|[\s\S]'), keywords, symbols, texts)
+
+
+def span_of(source: Source, first: Token, last: Token | None = None) -> Span:
+    """Return the text a token stands on, or that from one token to another."""
+    end = (last or first).end_pos
+    assert first.start_pos is not None
+    assert end is not None
+    return Span(source, first.start_pos, end)

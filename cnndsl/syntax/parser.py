@@ -11,7 +11,9 @@ from cnndsl.diagnostics import CompileError, Diagnostic, Source, Span
 from cnndsl.limits import MAX_TOKENS
 from cnndsl.syntax import ast
 from cnndsl.syntax.builder import build
-from cnndsl.syntax.language import UNKNOWN, language
+from cnndsl.syntax.errors import diagnose, misplaced_statements
+from cnndsl.syntax.failure import bracket_on_new_line
+from cnndsl.syntax.language import language, span_of
 from cnndsl.syntax.text import check_nesting, check_text
 
 
@@ -22,34 +24,41 @@ def parse(source: Source) -> ast.Program:
     """
     check_text(source)
     check_nesting(source)
-    tokens, comments = scan(source)
-    check_tokens(source, tokens)
-    parser = language().parser.parse_interactive()
+    tokens, comments = _scan(source)
     try:
-        for token in tokens:
-            parser.feed_token(token)
-        tree = parser.feed_eof(tokens[-1] if tokens else None)
-    except UnexpectedToken as error:
-        at = error.token
-        end = len(source.text)
-        span = Span(
-            source, getattr(at, "start_pos", None) or 0, getattr(at, "end_pos", None) or end
-        )
-        raise CompileError(
-            Diagnostic(code="CNN100", message=f"unexpected `{at}`", span=span)
-        ) from None
-    return ast.Program(source, build(tree, source), comments)
+        statements = _parse_tokens(source, tokens)
+    except (UnexpectedToken, CompileError, _MisplacedBracketError):
+        raise CompileError(diagnose(source, tokens)) from None
+    return ast.Program(source, statements, comments)
 
 
-def scan(source: Source) -> tuple[list[Token], tuple[ast.Comment, ...]]:
+def _parse_tokens(source: Source, tokens: Sequence[Token]) -> tuple[ast.Statement, ...]:
+    parser = language().parser.parse_interactive()
+    for token in tokens:
+        parser.feed_token(token)
+    statements = build(parser.feed_token(Token("$END", "")), source)
+    misplaced = misplaced_statements(source, tokens, statements)
+    if misplaced:
+        raise CompileError(misplaced)
+    if any(bracket_on_new_line(tokens, i) for i in range(1, len(tokens))):
+        raise _MisplacedBracketError
+    return statements
+
+
+class _MisplacedBracketError(Exception):
+    """The tokens fit the grammar, but not the rules about lines."""
+
+
+def _scan(source: Source) -> tuple[list[Token], tuple[ast.Comment, ...]]:
     """Return the tokens of a source, and its comments. Raises CompileError (CNN404)."""
     tokens: list[Token] = []
     comments: list[ast.Comment] = []
     last_line = 0
     for token in language().scan(source.text):
         if token.type == "COMMENT":
+            span = span_of(source, token)
             text = token.rstrip()
-            span = Span(source, token.start_pos or 0, (token.start_pos or 0) + len(text))
+            span = Span(source, span.start, span.start + len(text))
             comments.append(ast.Comment(text, token.line != last_line, span))
             continue
         tokens.append(token)
@@ -59,21 +68,8 @@ def scan(source: Source) -> tuple[list[Token], tuple[ast.Comment, ...]]:
                 Diagnostic(
                     code="CNN404",
                     message=f"the source has more than {MAX_TOKENS} words, numbers and operators",
-                    span=Span(source, token.start_pos or 0, token.end_pos or 0),
+                    span=span_of(source, token),
                     help="write repeated parts once, as a block or a `for`",
                 )
             )
     return tokens, tuple(comments)
-
-
-def check_tokens(source: Source, tokens: Sequence[Token]) -> None:
-    """Raise CompileError (CNN105) if a character starts no token."""
-    for token in tokens:
-        if token.type == UNKNOWN:
-            raise CompileError(
-                Diagnostic(
-                    code="CNN105",
-                    message=f"unexpected character {str(token)!r}",
-                    span=Span(source, token.start_pos or 0, token.end_pos or 0),
-                )
-            )

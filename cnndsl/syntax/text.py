@@ -8,7 +8,7 @@ from cnndsl.diagnostics import CompileError, Diagnostic, Source, Span
 from cnndsl.limits import MAX_NESTING, MAX_SOURCE_BYTES
 
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-_BRACKET = re.compile(r'(?P<skip>#[^\n]*|"[^"\n]*")|(?P<open>[(\[{])|(?P<close>[)\]}])')
+_BRACKET = re.compile(r'(?P<skip>#[^\n]*|"[^"\n]*"?)|(?P<open>[(\[{])|(?P<close>[)\]}])')
 
 
 def decode(name: str, data: bytes) -> Source:
