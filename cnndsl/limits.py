@@ -16,11 +16,11 @@ MAX_NESTING: Final = 100
 MAX_BLOCK_NESTING: Final = 50
 """Depth of blocks that use blocks."""
 
-MAX_NODES: Final = 100_000
-"""Nodes of the graph a program expands to."""
+MAX_NODES: Final = 20_000
+"""Nodes of the graph a program expands to; the deepest published networks have some 4_000."""
 
-MAX_STEPS: Final = 2_000_000
-"""Evaluation steps while a program is expanded."""
+MAX_STEPS: Final = 200_000
+"""Steps of work while a program is expanded: about a second, and 15 for each layer made."""
 
 MAX_LIST_LENGTH: Final = 100_000
 """Items in a list made while a program is expanded."""
@@ -41,7 +41,7 @@ MAX_IMPORT_NESTING: Final = 50
 """Length of a chain of files that import each other."""
 
 MAX_FORMULA_TERMS: Final = 200
-"""Terms of a formula in symbols."""
+"""Terms of a formula in symbols, those inside its divisions counted too."""
 
 MAX_FORMULA_DEGREE: Final = 16
 """Factors in one term of a formula in symbols."""

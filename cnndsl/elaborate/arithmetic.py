@@ -9,7 +9,7 @@ from cnndsl.diagnostics import Span
 from cnndsl.elaborate.arguments import give_sizes
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.values import Number, Value, describe
-from cnndsl.types.extents import Dim, Extent
+from cnndsl.types.extents import Dim, Extent, FloorDiv
 
 TOO_LARGE = f"a whole number is above the limit of {limits.MAX_INTEGER:_}"
 
@@ -107,13 +107,25 @@ def _with_symbols(ctx: Context, operator: str, left: Number, right: Number, span
                 span,
                 help=give_sizes(symbolic),
             )
-    if isinstance(result, Dim) and (
-        len(result.terms) > limits.MAX_FORMULA_TERMS
-        or max(len(m) for m, _ in result.terms) > limits.MAX_FORMULA_DEGREE
-        or max(abs(c) for _, c in result.terms) > limits.MAX_INTEGER
-    ):
+    if isinstance(result, Dim) and is_formula_too_large(result):
         return ctx.error("CNN403", "a formula in symbols is too large", span)
     return checked(ctx, result, span)
+
+
+def is_formula_too_large(formula: Dim) -> bool:
+    """Tell whether a formula has too many terms, too long ones, or too large factors."""
+    count = 0
+    pending = [formula]
+    while pending:
+        terms = pending.pop().terms
+        count += len(terms)
+        if count > limits.MAX_FORMULA_TERMS:
+            return True
+        for monomial, coefficient in terms:
+            if len(monomial) > limits.MAX_FORMULA_DEGREE or abs(coefficient) > limits.MAX_INTEGER:
+                return True
+            pending.extend(a.numerator for a in monomial if isinstance(a, FloorDiv))
+    return False
 
 
 def _terms(number: Extent) -> int:

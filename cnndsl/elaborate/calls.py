@@ -31,6 +31,8 @@ from cnndsl.elaborate.values import (
 )
 from cnndsl.ops.registry import ArgumentSpec, arguments
 
+_STEPS_PER_BLOCK = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -198,7 +200,7 @@ def call_block(ctx: Context, block: BlockValue, passed: Sequence[Passed], span: 
     With `= expression` the value of the expression is the result. With a braced body the first
     parameter is the input: given a tensor for it the body runs, else a layer awaits it.
     """
-    ctx.step(span)
+    ctx.step(span, _STEPS_PER_BLOCK)
     declaration = block.declaration
     if ctx.scope.activation.holds(declaration):
         return ctx.error(

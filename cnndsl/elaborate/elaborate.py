@@ -51,7 +51,9 @@ def elaborate(
         try:
             graph = _run(ctx, program, settings, load_import)
         except LimitReachedError as limit:
-            ctx.add(limit.diagnostic)
+            # After another error, a limit is most likely a consequence of it.
+            if not ctx.diagnostics.errors:
+                ctx.add(limit.diagnostic)
         except RecursionError:
             ctx.error("CNN402", "the program nests too deeply to be expanded", _whole(program))
     ctx.diagnostics.raise_if_errors()

@@ -8,6 +8,7 @@ from typing import Any
 from cnndsl import limits
 from cnndsl.diagnostics import Related, Span
 from cnndsl.elaborate.arguments import Pads, on_axes
+from cnndsl.elaborate.arithmetic import is_formula_too_large
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.values import (
     OpLayer,
@@ -23,6 +24,9 @@ from cnndsl.types.tensor import TensorType
 
 _TELLS_ORIGINS = ("CNN205", "CNN206")
 """Codes about operands that do not fit each other: the message shows where each was made."""
+
+
+_STEPS_PER_NODE = 8
 
 
 def apply_op(ctx: Context, layer: OpLayer, inputs: tuple[Tensor, ...], span: Span) -> Value:
@@ -93,7 +97,7 @@ def emit(
 ) -> Value:
     """Add a node for an op; report what its type rule says against it."""
     ctx.check_nodes(1, span)
-    ctx.step(span)
+    ctx.step(span, _STEPS_PER_NODE)
     types = [t.type for t in inputs]
     try:
         kind = op.infer(types)
@@ -115,11 +119,7 @@ def _too_large(kind: TensorType, word: str) -> str | None:
     elements = 1
     for extent in kind.shape:
         if isinstance(extent, Dim):
-            if (
-                len(extent.terms) > limits.MAX_FORMULA_TERMS
-                or max(abs(c) for _, c in extent.terms) > limits.MAX_INTEGER
-                or max(len(m) for m, _ in extent.terms) > limits.MAX_FORMULA_DEGREE
-            ):
+            if is_formula_too_large(extent):
                 return f"{word} makes an extent whose formula is too large"
             continue
         if extent > limits.MAX_EXTENT:
