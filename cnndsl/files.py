@@ -42,6 +42,8 @@ def write_files(files: Mapping[Path, bytes], *, force: bool = False) -> None:
             temporary = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
             staged.append((temporary, place))
             with open(temporary, "xb") as f:
+                if place.exists():
+                    os.chmod(temporary, stat.S_IMODE(place.stat().st_mode))
                 f.write(content)
                 f.flush()
                 os.fsync(f.fileno())

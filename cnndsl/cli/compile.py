@@ -1,0 +1,103 @@
+"""`cnndsl compile`: from a program to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from cnndsl.cli.inspection import STAGES, explain, show_stage
+from cnndsl.cli.options import (
+    choice,
+    force_option,
+    program_argument,
+    settings_option,
+    weights_options,
+)
+from cnndsl.cli.report import Report, progress
+from cnndsl.driver.compile import OnnxOptions, compile_program
+from cnndsl.driver.prepare import prepare
+from cnndsl.driver.targets import NAMES, RequestError, base_path, resolve_targets
+from cnndsl.elaborate.inputs import Setting
+from cnndsl.files import write_files
+
+
+@click.command("compile")
+@program_argument
+@click.option(
+    "--target",
+    type=click.Choice(NAMES),
+    default="numba-cpu",
+    show_default=True,
+    help="What to write.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Main file to write; the weights go beside it.  [default: the network's name]",
+)
+@settings_option
+@weights_options
+@click.option("--opset", type=click.IntRange(1, 100), help="ONNX operator set to write.")
+@click.option("--ir-version", type=click.IntRange(1, 100), help="ONNX IR version to write.")
+@force_option
+@click.option(
+    "--emit",
+    "stage",
+    type=click.Choice(STAGES),
+    help="Print what the program is at a stage, and write nothing.",
+)
+@click.option(
+    "--explain",
+    "passes",
+    metavar="PASS",
+    multiple=True,
+    help="Print what a pass rewrote, and why it left the rest alone.",
+)
+@click.pass_obj
+def command(
+    report: Report,
+    file: Path,
+    target: str,
+    output: Path | None,
+    settings: Mapping[str, Setting],
+    weights: Path | None,
+    seed: int | None,
+    opset: int | None,
+    ir_version: int | None,
+    force: bool,
+    stage: str | None,
+    passes: tuple[str, ...],
+) -> None:
+    """Compile a program into a Python module of Numba kernels (default), ONNX, or all.
+
+    Without --weights the weights are random: He before the ReLU family, LeCun before SELU,
+    Glorot otherwise; equal seeds give equal weights on every target.
+    """
+    chosen = choice(settings, weights, seed)
+    targets = resolve_targets(target)
+    if "onnx" not in targets and (opset is not None or ir_version is not None):
+        raise click.UsageError("--opset and --ir-version are for the target onnx")
+    if stage is not None:
+        show_stage(stage, file, chosen)
+        return
+    try:
+        if output is not None:
+            base_path(output, "", targets)
+        with progress(f"compiling {file.name}") as notify:
+            prepared = prepare(file, chosen)
+            notify("writing code")
+            files = compile_program(prepared, targets, output, OnnxOptions(opset, ir_version))
+            report.warnings(prepared.loaded.warnings)
+            for name in passes:
+                explain(name, prepared.optimized)
+            notify("writing files")
+            write_files(files, force=force)
+    except RequestError as error:
+        raise click.UsageError(str(error)) from None
+    for path, content in files.items():
+        click.echo(f"{path}  {len(content):,} bytes")
+    if weights is None:
+        click.echo(f"weights are random (seed {chosen.seed}); give trained ones with --weights")

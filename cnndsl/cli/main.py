@@ -1,0 +1,64 @@
+"""The command `cnndsl`: its subcommands are imported when they are used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from cnndsl import __version__
+from cnndsl.cli.failure import guarded
+
+COMMANDS = {
+    "check": "Check a program: names, types, shapes, claims.",
+    "summary": "Show layers, parameters, MACs and bytes.",
+    "compile": "Write a Python module of Numba kernels, or ONNX.",
+    "init": "Write random weights for a program.",
+    "run": "Run a program on an array or a photograph.",
+    "verify": "Compare every backend with the float64 reference.",
+    "fmt": "Print programs in their canonical form.",
+    "bench": "Time a compiled program against ONNX Runtime.",
+    "ops": "Show the reference of the layers.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module when the subcommand is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"cnndsl.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the table, so that help imports no subcommand."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 ok, 1 the program or a file is wrong, 2 usage, 70 a fault of cnndsl.",
+)
+@click.version_option(__version__, prog_name="cnndsl", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Compile convolutional networks written in the .cnn language."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(guarded(cli, given))

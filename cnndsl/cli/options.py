@@ -1,0 +1,101 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cnndsl.cli.report import Report
+from cnndsl.diagnostics import CompileError, Source, Span
+from cnndsl.driver.prepare import Choice
+from cnndsl.elaborate.inputs import Setting
+from cnndsl.syntax.ast import Number
+from cnndsl.syntax.numerals import read_numeral
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+program_argument = click.argument("file", type=click.Path(path_type=Path))
+
+force_option = click.option(
+    "--force", is_flag=True, help="Overwrite files that cnndsl did not generate."
+)
+
+
+def _parse_settings(
+    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, Setting]:
+    settings: dict[str, Setting] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{text!a} is not NAME=VALUE", ctx, param)
+        if name.strip() in settings:
+            raise click.BadParameter(f"{name.strip()} is given twice", ctx, param)
+        settings[name.strip()] = parse_value(value.strip(), ctx, param)
+    return settings
+
+
+def parse_value(
+    text: str, ctx: click.Context | None = None, param: click.Parameter | None = None
+) -> Setting:
+    """Return the whole number, number or boolean that a setting is, written as in a program."""
+    if text in ("true", "false"):
+        return text == "true"
+    digits = text.removeprefix("-")
+    try:
+        number = read_numeral(digits, Span(Source("--set", digits), 0, len(digits)))
+    except CompileError as error:
+        raise click.BadParameter(error.diagnostics[0].message, ctx, param) from None
+    if not isinstance(number, Number):
+        raise click.BadParameter(f"{text} is a size; give one number", ctx, param)
+    return -number.value if digits != text else number.value
+
+
+settings_option = click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_parse_settings,
+    help="Set a parameter of the network, or the size of a symbol of its inputs.",
+)
+
+
+def weights_options(command: F) -> F:
+    """Add --weights and --seed."""
+    command = click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        help="Seed of random weights.  [default: 0]",
+    )(command)
+    return click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="Weights to use (.safetensors or .npz) instead of random ones.",
+    )(command)
+
+
+def choice(settings: Mapping[str, Setting], weights: Path | None, seed: int | None) -> Choice:
+    """Combine the options; weights come from a file or from a seed, not both."""
+    if weights is not None and seed is not None:
+        raise click.UsageError("--weights and --seed exclude each other")
+    return Choice(settings, weights, seed or 0)
+
+
+def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    report = ctx.find_object(Report)
+    if value and report is not None:
+        report.as_json = True
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_json,
+    help="Print the result, or what is wrong, as JSON.",
+)

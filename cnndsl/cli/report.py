@@ -1,0 +1,98 @@
+"""What commands say: diagnostics on stderr, results on stdout as tables or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cnndsl.diagnostics import Diagnostic, Severity
+from cnndsl.diagnostics.render import render, to_json
+
+WIDE = 200
+"""Columns of a table that goes to a file or a pipe, where nothing need be cut."""
+
+
+@dataclass
+class Report:
+    """How this run of the command speaks; `as_json` is set by the option --json."""
+
+    as_json: bool = False
+
+    def errors(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Show the diagnostics that ended the command; with --json, as its result."""
+        if self.as_json:
+            self.json({"ok": False, "diagnostics": [to_json(d) for d in diagnostics]})
+            return
+        self.warnings(diagnostics)
+        count = sum(d.severity is Severity.ERROR for d in diagnostics)
+        if count > 1:
+            click.echo(f"{count} errors", err=True)
+
+    def warnings(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Show diagnostics on stderr; with --json they belong to the result instead."""
+        if self.as_json:
+            return
+        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        for d in diagnostics:
+            click.echo(render(d, color=color) + "\n", err=True)
+
+    def json(self, value: dict[str, Any]) -> None:
+        """Print a result as JSON (RFC 8259: a number that is not finite becomes null)."""
+        click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def table(
+    columns: Sequence[tuple[str, bool]],
+    rows: Iterable[Sequence[str]],
+    footer: Sequence[str] | None = None,
+) -> None:
+    """Print a table; a column is (heading, whether it holds numbers)."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
+    for index, (heading, numeric) in enumerate(columns):
+        drawn.add_column(
+            heading,
+            footer=Text(footer[index]) if footer else "",
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+        )
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(drawn)
+
+
+@contextmanager
+def progress(task: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done; yield what names the present step."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(task) as status:
+        yield lambda step: status.update(f"{task}: {step}")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if abs(value) < float("inf") else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value

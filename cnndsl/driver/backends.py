@@ -1,0 +1,103 @@
+"""Run a prepared network by name of backend, in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from cnndsl.backends.reference.run import run
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.compile import OnnxOptions, emit_numba_cpu, emit_onnx
+from cnndsl.driver.prepare import Prepared
+from cnndsl.ops.base import Array
+
+Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""A network ready to run: inputs by name to outputs by name."""
+
+NAMES = ("numba-cpu", "onnxruntime", "reference")
+
+
+def available() -> tuple[str, ...]:
+    """Return the backends that can run here."""
+    return tuple(n for n in NAMES if n != "onnxruntime" or importlib.util.find_spec(n))
+
+
+def runner(name: str, prepared: Prepared, folder: Path, threads: int | None = None) -> Runner:
+    """Compile a network for a backend and return what runs it.
+
+    `folder` takes the generated module; `threads` bounds the backend's threads.
+    Raises CompileError (CNN701) for a backend that is not installed.
+    """
+    match name:
+        case "reference":
+            return lambda inputs: run(prepared.graph, inputs, prepared.weights)
+        case "numba-cpu":
+            return _numba_cpu(prepared, folder, threads)
+        case "onnxruntime":
+            return _onnxruntime(prepared, threads)
+    raise ValueError(f"there is no backend {name}")
+
+
+def import_module(path: Path) -> ModuleType:
+    """Import a generated module from its file, under a name that no other module has."""
+    name = f"cnndsl_generated_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None) -> Runner:
+    emitted = emit_numba_cpu(prepared, prepared.graph.name)
+    path = folder / f"{prepared.graph.name}.py"
+    path.write_bytes(emitted[path.name])
+    net = import_module(path).load(prepared.weights, threads=threads)
+    names = [i.value.name for i in prepared.graph.inputs]
+    outputs = [o.name for o in prepared.graph.outputs]
+
+    def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        result = net(*(inputs[n] for n in names))
+        return dict(result) if isinstance(result, dict) else {outputs[0]: result}
+
+    return call
+
+
+def _onnxruntime(prepared: Prepared, threads: int | None) -> Runner:
+    session = onnxruntime_session(
+        emit_onnx(prepared, prepared.graph.name, OnnxOptions())[f"{prepared.graph.name}.onnx"],
+        threads,
+    )
+    names = [o.name for o in prepared.graph.outputs]
+
+    def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return call
+
+
+def onnxruntime_session(model: bytes, threads: int | None) -> Any:
+    """Return an ONNX Runtime session whose threads do not spin while others are timed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise CompileError(
+            Diagnostic(
+                code="CNN701",
+                message="ONNX Runtime is not installed",
+                help="pip install 'cnndsl[onnxruntime]'",
+            )
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

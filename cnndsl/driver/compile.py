@@ -1,0 +1,76 @@
+"""From a program to files: this module reads as the data flows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnndsl import __version__
+from cnndsl.backends.header import Header
+from cnndsl.driver.prepare import Prepared
+from cnndsl.driver.targets import base_path
+from cnndsl.weights import safetensors
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxOptions:
+    """Versions to write; None means the backend's conservative default."""
+
+    opset: int | None = None
+    ir_version: int | None = None
+
+
+def compile_program(
+    prepared: Prepared,
+    targets: Sequence[str],
+    output: Path | None = None,
+    onnx: OnnxOptions = OnnxOptions(),
+) -> dict[Path, bytes]:
+    """Return the files of the targets, nothing written yet.
+
+    Raises CompileError for what a target does not support, RequestError for a bad `output`.
+    """
+    base = base_path(output, prepared.graph.name, targets)
+    files: dict[Path, bytes] = {}
+    for target in targets:
+        emitted = (
+            emit_numba_cpu(prepared, base.name)
+            if target == "numba-cpu"
+            else emit_onnx(prepared, base.name, onnx)
+        )
+        files |= {base.with_name(name): content for name, content in emitted.items()}
+    return files
+
+
+def emit_numba_cpu(prepared: Prepared, name: str) -> dict[str, bytes]:
+    """Return the Python module and, beside it, the source program's tensors."""
+    from cnndsl.backends.numba_cpu.emit import emit
+
+    weights = safetensors.serialize(prepared.weights)
+    text = emit(prepared.optimized.graph, name, header=header(prepared, weights))
+    return {f"{name}.py": text.encode("utf-8"), f"{name}.safetensors": weights}
+
+
+def emit_onnx(prepared: Prepared, name: str, options: OnnxOptions) -> dict[str, bytes]:
+    """Return the ONNX model, weights inside, as written in the source: nothing fused or folded."""
+    from cnndsl.backends.onnx.emit import emit
+
+    chosen: Mapping[str, int] = {
+        key: version
+        for key, version in (("opset", options.opset), ("ir_version", options.ir_version))
+        if version is not None
+    }
+    return {f"{name}.onnx": emit(prepared.graph, prepared.weights, **chosen)}
+
+
+def header(prepared: Prepared, weights: bytes) -> Header:
+    """Return what a generated module says about its origin."""
+    return Header(
+        version=__version__,
+        source_name=Path(prepared.loaded.source.name).name,
+        source_sha256=prepared.source_sha256,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        passes=tuple(report.name for report in prepared.optimized.reports),
+    )

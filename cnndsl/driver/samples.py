@@ -1,0 +1,53 @@
+"""Random inputs for a network: for verification, timing and warming up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.base import Array
+from cnndsl.types.extents import symbols_of
+
+
+def usual_sizes(graph: Graph, batch: int = 1) -> dict[str, int]:
+    """Return a size for every symbol: the program's usual one, `batch` for the batch.
+
+    Raises CompileError naming every symbol that has none.
+    """
+    batches = {s for i in graph.inputs for s in symbols_of(i.value.type.batch)}
+    sizes = {**dict.fromkeys(batches, batch), **dict(graph.usual_sizes)}
+    wanting = [symbol for symbol in graph.symbols if symbol not in sizes]
+    if wanting:
+        raise CompileError(
+            Diagnostic(
+                code="CNN207",
+                message=f"the size {symbol} must be known to make an input",
+                span=next(
+                    i.span
+                    for i in graph.inputs
+                    if any(symbol in symbols_of(e) for e in i.value.type.shape)
+                ),
+                help=f"give it with --set {symbol}=224, or write a usual size: {symbol} = 224",
+            )
+            for symbol in wanting
+        )
+    return sizes
+
+
+def random_inputs(graph: Graph, seed: int, sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Return standard normal values, and for integer inputs valid indices."""
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, Array] = {}
+    for i in graph.inputs:
+        shape, dtype = i.value.type.at(sizes), i.value.type.dtype
+        if dtype.is_float:
+            inputs[i.value.name] = rng.standard_normal(shape).astype(dtype.numpy)
+        else:
+            # An index must be valid in every table that it is looked up in.
+            tables = [getattr(n.op, "entries", None) for n in graph.readers[i.value.name]]
+            limit = min((t for t in tables if isinstance(t, int)), default=2)
+            inputs[i.value.name] = rng.integers(0, limit, shape).astype(dtype.numpy)
+    return inputs

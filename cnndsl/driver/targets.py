@@ -1,0 +1,73 @@
+"""The targets, and the names of the files each writes."""
+
+from __future__ import annotations
+
+import keyword
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnndsl.diagnostics import CompileError, Diagnostic
+
+SUFFIXES = {"numba-cpu": ".py", "onnx": ".onnx"}
+"""The targets that are built, with the suffix of each one's main file."""
+
+PLANNED = ("numba-cuda",)
+ALL = "all"
+NAMES = (*SUFFIXES, *PLANNED, ALL)
+
+_TAKEN = frozenset({"cnndsl", "llvmlite", "numba", "numpy", "safetensors"})
+
+
+class RequestError(Exception):
+    """The command was given something that cannot be asked for."""
+
+
+def resolve_targets(name: str) -> tuple[str, ...]:
+    """Return the targets that a name stands for; raises CompileError (CNN701)."""
+    if name == ALL:
+        return tuple(SUFFIXES)
+    if name in SUFFIXES:
+        return (name,)
+    raise CompileError(
+        Diagnostic(
+            code="CNN701",
+            message=f"the target {name} is not built yet",
+            help=f"built targets are {', '.join(SUFFIXES)}",
+        )
+    )
+
+
+def base_path(output: Path | None, network: str, targets: Sequence[str]) -> Path:
+    """Return the path of the files to write, without suffix.
+
+    Raises RequestError for a suffix that is not the target's, and for a name that Python could
+    not import or that would hide a module that the generated one needs.
+    """
+    path = Path(network) if output is None else output
+    suffixes = [SUFFIXES[t] for t in targets]
+    if path.suffix in suffixes:
+        path = path.with_suffix("")
+    elif path.suffix:
+        raise RequestError(
+            f"-o {output} ends in {path.suffix}; {' and '.join(targets)} "
+            f"writes {' and '.join(suffixes)}"
+        )
+    if not path.name:
+        raise RequestError(f"-o {output} names no file")
+    if ".py" in suffixes:
+        _check_module_name(path.name)
+    return path
+
+
+def _check_module_name(name: str) -> None:
+    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+        raise RequestError(
+            f"{name!a} is not a name that Python can import: "
+            "choose letters, digits and underscores with -o"
+        )
+    if name in _TAKEN or name in sys.stdlib_module_names:
+        raise RequestError(
+            f"a module called {name} would hide the one that Python programs mean: "
+            "choose another name with -o"
+        )
