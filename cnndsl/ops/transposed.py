@@ -56,7 +56,7 @@ class ConvTranspose(Op):
     )
     padding: Padding = argument("elements cut off the result", default=Same())
     output_padding: Extents = argument(
-        "elements added at the end, below stride or dilation", default=(0,), minimum=0
+        "elements added at the end, fewer than the stride", default=(0,), minimum=0
     )
     dilation: Extents = argument(
         "distance between kernel elements", default=(1,), minimum=1, aliases=("rate",)
@@ -125,15 +125,13 @@ class ConvTranspose(Op):
                 help="leave out output_padding, or give the padding in numbers",
                 argument="output_padding",
             )
-        for extra, stride, dilation in zip(
-            self.output_padding, self.stride, self.dilation, strict=True
-        ):
-            if extra >= max(stride, dilation):
+        for extra, stride in zip(self.output_padding, self.stride, strict=True):
+            if extra >= stride:
                 raise OpError(
                     "CNN307",
-                    f"deconv needs output_padding below stride or dilation, got {extra} with "
-                    f"stride={stride}, dilation={dilation}",
-                    help=f"output_padding={max(stride, dilation) - 1} is the largest",
+                    f"deconv needs output_padding below the stride, got {extra} with "
+                    f"stride={stride}",
+                    help=f"output_padding={stride - 1} is the largest",
                     argument="output_padding",
                 )
 
