@@ -13,8 +13,8 @@ from cnndsl.backends.numba_cpu.identifiers import Identifiers
 from cnndsl.backends.numba_cpu.listing import network_lines
 from cnndsl.backends.numba_cpu.lower import lower
 from cnndsl.diagnostics import Source, Span
+from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import load, read_source
-from cnndsl.driver.prepare import Choice
 from cnndsl.ir.printer import print_graph
 from cnndsl.passes.pipeline import PASSES, Optimized, optimize
 from cnndsl.syntax.parser import parse
@@ -33,7 +33,7 @@ def show_stage(stage: str, file: Path, chosen: Choice) -> None:
         click.echo(print_graph(graph), nl=False)
         return
     optimized = optimize(graph).graph
-    for line in network_lines(optimized, lower(optimized), Identifiers()):
+    for line in network_lines(optimized, lower(optimized), Identifiers(frozenset())):
         click.echo(line)
 
 

@@ -10,7 +10,7 @@ import click
 
 from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
-from cnndsl.driver.prepare import Choice
+from cnndsl.driver.choice import Choice
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.syntax.ast import Number
 from cnndsl.syntax.numerals import read_numeral

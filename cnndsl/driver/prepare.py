@@ -7,26 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import Loaded, load
-from cnndsl.elaborate.inputs import Setting
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 from cnndsl.passes.pipeline import Optimized, optimize
 from cnndsl.weights import files
 from cnndsl.weights.initialize import initialize
 from cnndsl.weights.match import match
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user chose about a network: parameters and sizes, and where weights come from.
-
-    `weights` is a file; without one, weights are random from `seed`.
-    """
-
-    settings: Mapping[str, Setting]
-    weights: Path | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
