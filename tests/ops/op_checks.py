@@ -60,7 +60,7 @@ def evaluate(op: Op, inputs: Sequence[np.ndarray], params: Sequence[np.ndarray])
 def check_symbolic(op: Op, types: Sequence[TensorType]) -> None:
     """Check that symbols for batch and space give the shape and cost that numbers give."""
     first = types[0]
-    names = ["N", None, "D", "H", "W"] if first.dtype.is_float else ["N", "H", "W"]
+    names = ["N", None, "D", "H", "W"] if first.dtype.is_float else ["N", "D", "H", "W"]
     symbols: list[object] = []
     sizes: dict[str, int] = {}
     for name, extent in zip(names, first.shape):
