@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import MappingProxyType
 from typing import ClassVar
 
 from cnndsl.ir.graph import Graph, Node
@@ -42,7 +41,7 @@ class Match:
     node: Node
     message: str
     replaced: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
-    renamed: Mapping[str, str] = MappingProxyType({})
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
