@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op, OpError
-from cnndsl.ops.registry import arguments
+from cnndsl.ops.registry import Kind, arguments
 from cnndsl.types.extents import symbols_of
 from cnndsl.types.padding import Explicit
 from cnndsl.types.tensor import DType, TensorType
@@ -175,7 +175,7 @@ def _unnormalised(op: Op, inputs: tuple[TensorType, ...]) -> Iterator[str]:
     rank = len(inputs[0].spatial)
     for spec in arguments(type(op)):
         value = getattr(op, spec.name)
-        if value is None:
+        if value is None and spec.kind in (Kind.EXTENTS, Kind.BOOLEAN):
             yield f"{type(op).__name__}.{spec.name} is left to be decided"
         per_axis = value.pairs if isinstance(value, Explicit) else value
         if isinstance(per_axis, tuple) and not spec.variadic and len(per_axis) != rank:

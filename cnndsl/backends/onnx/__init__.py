@@ -1,1 +1,1 @@
-
+"""ONNX models: one small function per op, in files by family."""
