@@ -1,0 +1,41 @@
+# make demo   compile an example, run it on a photograph, compare with ONNX Runtime
+# make test   run all tests
+# make bench  measure every example against ONNX Runtime
+# make lint   formatting, lint, types
+# Each makes its own virtual environment in .venv on first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test quick bench lint docs clean
+
+demo: $(READY)
+	$(BIN)/python examples/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest -n auto -m "not bench"
+
+quick: $(READY)
+	$(BIN)/python -m pytest -n auto -m "not bench and not slow"
+
+bench: $(READY)
+	$(BIN)/python benchmarks/against_onnxruntime.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m cnndsl.docs docs/language.md
+
+clean:
+	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "cnndsl needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
