@@ -107,8 +107,8 @@ class _Formatter:
             case ast.Import():
                 return f'import "{node.path.value}"'
             case ast.Input():
-                head = f"input {node.name.name}: {node.dtype.name}"
-                return concat(head, self._listed("[", node.extents, "]", node, self._extent))
+                typed = f"input {node.name.name}: {node.dtype.name}"
+                return concat(typed, self._listed("[", node.extents, "]", node, self._extent))
             case ast.Output():
                 names = f"output {_names(node.names)}"
                 return names if node.value is None else self._bound(names, node.value)
@@ -118,9 +118,8 @@ class _Formatter:
                     return concat(head, " ", self._body(node.body, node))
                 return self._bound(head, node.body)
             case ast.Bind():
-                return self._bound(
-                    ("let " if node.constant else "") + _names(node.names), node.value
-                )
+                keyword = "let " if node.constant else ""
+                return self._bound(keyword + _names(node.names), node.value)
             case ast.For():
                 iterable = self._expression(node.iterable)
                 head = concat(f"for {_names(node.targets)} in ", iterable, " ")
@@ -229,13 +228,11 @@ class _Formatter:
             return opener + closer
         inside: list[Document] = []
         for position, item in enumerate(items):
-            inside += [
-                "," if position else "",
-                self._line(item.span.start, " " if position else ""),
-            ]
-            inside.append(show(item))
-        last = Line("") if node is None else self._line(node.span.end - 1, "")
-        return group(opener, indent(BLOCK_INDENT, *inside), IfBroken(","), last, closer)
+            comma, flat = (",", " ") if position else ("", "")
+            inside += [comma, self._line(item.span.start, flat), show(item)]
+        last = [] if node is None else self._take(node.span.end - 1)
+        body = indent(BLOCK_INDENT, *inside, *last)
+        return group(opener, body, IfBroken(","), Line(""), closer)
 
     def _argument(self, node: ast.Argument) -> Document:
         value = self._expression(node.value)
@@ -250,8 +247,8 @@ class _Formatter:
         value = self._expression(node.value, _POSTFIX)
         before = self._line(node.index.span.start, "")
         index = self._expression(node.index)
-        after = self._line(node.span.end - 1, "")
-        return group(value, "[", indent(BLOCK_INDENT, before, index), after, "]")
+        inside = indent(BLOCK_INDENT, before, index, *self._take(node.span.end - 1))
+        return group(value, "[", inside, Line(""), "]")
 
     def _tuple(self, node: ast.TupleExpr) -> Document:
         if len(node.items) == 1:
@@ -263,9 +260,10 @@ class _Formatter:
         item = self._expression(node.item)
         middle = self._line(node.targets[0].span.start)
         iterable = self._expression(node.iterable)
-        after = self._line(node.span.end - 1, "")
+        last = self._take(node.span.end - 1)
         tail = concat(f"for {_names(node.targets)} in ", iterable)
-        return group("[", indent(BLOCK_INDENT, before, item, middle, tail), after, "]")
+        inside = indent(BLOCK_INDENT, before, item, middle, tail, *last)
+        return group("[", inside, Line(""), "]")
 
     def _unary(self, node: ast.Unary) -> Document:
         if node.operator == "not":
