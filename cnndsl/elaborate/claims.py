@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from math import prod
 
+from cnndsl.analysis.cost import summarize
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.declarations import NOT_YET
 from cnndsl.elaborate.expressions import NETWORK_FACTS, compare_values, evaluate, truth
@@ -13,7 +13,6 @@ from cnndsl.elaborate.scope import Scope
 from cnndsl.elaborate.values import Value, show
 from cnndsl.ir.graph import Graph
 from cnndsl.syntax import ast
-from cnndsl.types.extents import Extent, substitute, symbols_of
 
 _LITERALS = (ast.Number, ast.Boolean, ast.String, ast.SizeLiteral)
 
@@ -104,29 +103,11 @@ def check_network_claims(ctx: Context, graph: Graph) -> None:
 
 
 def network_facts(graph: Graph) -> Callable[[str], Value]:
-    """Return what answers for params, macs and weight_bytes of a network."""
-
-    def fact(name: str) -> Value:
-        match name:
-            case "params":
-                return sum(prod(p.spec.shape) for p in graph.parameters if p.spec.trainable)
-            case "weight_bytes":
-                return sum(
-                    prod(p.spec.shape) * p.value.type.dtype.item_bytes for p in graph.parameters
-                )
-            case _:
-                return macs(graph)
-
-    return fact
-
-
-def macs(graph: Graph) -> Extent:
-    """Return the multiply-accumulates for one sample at the usual sizes."""
-    sizes: Mapping[str, Extent] = {
-        **{symbol: 1 for i in graph.inputs for symbol in symbols_of(i.value.type.shape[0])},
-        **dict(graph.usual_sizes),
+    """Return what answers for params, macs (of one sample) and weight_bytes of a network."""
+    summary = summarize(graph)
+    facts: Mapping[str, Value] = {
+        "params": summary.params,
+        "macs": summary.macs,
+        "weight_bytes": summary.weight_bytes,
     }
-    total: Extent = 0
-    for node in graph.nodes:
-        total = total + substitute(graph.macs(node), sizes)
-    return total
+    return lambda name: facts[name]
