@@ -95,6 +95,8 @@ class Op(ABC):
     """Whether the keyword takes a kernel as its suffix (`conv3x3`); the op has `kernel` then."""
     example: ClassVar[str] = ""
     """A whole program that uses the op, for the reference."""
+    macs_rule: ClassVar[str] = "none counted"
+    """What `macs` counts for one sample, in words, for the reference."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from cnndsl.ops.base import OpError
 from cnndsl.types.extents import Dim, Extent
 from cnndsl.types.tensor import TensorType
@@ -68,14 +70,24 @@ def require_groups(keyword: str, groups: int, **counts: int) -> None:
     """Check that each count of channels divides into the groups."""
     for name, count in counts.items():
         if count % groups:
-            best = max(g for g in range(1, min(groups, count) + 1) if count % g == 0)
+            near = _nearest_divisor(gcd(*counts.values()), groups)
             raise OpError(
                 "CNN203",
                 f"{keyword} with groups={groups} needs {name} channels "
                 f"divisible by {groups}, got {count}",
-                help=f"groups={best} divides {count}",
+                help=f"groups={near} divides {count}",
                 argument="groups",
             )
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    """Return the divisor of a number closest to the one wanted, the larger of two."""
+    # The distance is bounded so that absurd counts cost nothing; 1 always divides.
+    for distance in range(min(wanted, 1000)):
+        for divisor in (wanted + distance, wanted - distance):
+            if number % divisor == 0:
+                return divisor
+    return 1
 
 
 def divide_exactly(keyword: str, what: str, extent: Extent, divisor: int, argument: str) -> Extent:

@@ -36,6 +36,9 @@ class Conv(Op):
     """
 
     keyword: ClassVar[str] = "conv"
+    macs_rule: ClassVar[str] = (
+        "out_channels x output positions x in_channels / groups x kernel elements"
+    )
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -105,6 +108,7 @@ class DepthwiseConv(Op):
     """
 
     keyword: ClassVar[str] = "dwconv"
+    macs_rule: ClassVar[str] = "output channels x output positions x kernel elements"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"

@@ -26,6 +26,7 @@ class Dense(Op):
     """
 
     keyword: ClassVar[str] = "dense"
+    macs_rule: ClassVar[str] = "in_features x out_features"
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 4, 4]\n"

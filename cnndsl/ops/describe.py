@@ -29,6 +29,7 @@ class OpDoc:
     summary: str
     details: str
     arguments: tuple[ArgumentDoc, ...]
+    macs_rule: str
     example: str
 
 
@@ -49,6 +50,7 @@ def describe(op: type[Op]) -> OpDoc:
         summary=" ".join(summary.split()),
         details=details.strip(),
         arguments=tuple(_argument(op, s) for s in specs),
+        macs_rule=op.macs_rule,
         example=op.example,
     )
 

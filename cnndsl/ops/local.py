@@ -36,6 +36,7 @@ class LocallyConnected(Op):
     """
 
     keyword: ClassVar[str] = "local"
+    macs_rule: ClassVar[str] = "out_channels x output positions x in_channels x kernel elements"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"

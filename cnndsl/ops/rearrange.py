@@ -22,7 +22,7 @@ from cnndsl.types.tensor import TensorType
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceToDepth(Op):
-    """Turn every block of the map into channels: [N, C, H, W] to [N, b*b*C, H/b, W/b].
+    """Turn each block of the map into channels: `[N, C, H, W]` to `[N, b*b*C, H/b, W/b]`.
 
     The place in the block is the outer, the input channel the inner part of the channel (ONNX).
     """
@@ -62,7 +62,7 @@ class SpaceToDepth(Op):
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthToSpace(Op):
-    """Turn channels into blocks of the map: [N, b*b*C, H, W] to [N, C, H*b, W*b].
+    """Turn channels into blocks of the map: `[N, b*b*C, H, W]` to `[N, C, H*b, W*b]`.
 
     mode=dcr: the place in the block is the outer part of the input channel (the inverse of
     `space_to_depth`); mode=crd: it is the inner part (PyTorch's pixel_shuffle).

@@ -43,6 +43,9 @@ class ConvTranspose(Op):
     """
 
     keyword: ClassVar[str] = "deconv"
+    macs_rule: ClassVar[str] = (
+        "in_channels x input positions x out_channels / groups x kernel elements"
+    )
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
