@@ -28,6 +28,7 @@ from cnndsl.ops.activation import (
 )
 from cnndsl.ops.elementwise import Add, Affine, Mul, Sub
 from cnndsl.ops.norm import LRN, BatchNorm, GroupNorm, LayerNorm
+from cnndsl.types.extents import product
 
 
 def _plain(b: Builder, op: Any, site: Site) -> None:
@@ -155,15 +156,41 @@ def _scale_and_shift(b: Builder, site: Site, normal: str) -> None:
 
 
 def _lrn(b: Builder, op: LRN, site: Site) -> None:
-    b.add(
-        "LRN",
-        site.inputs,
-        site.output,
-        size=op.size,
-        alpha=op.alpha,
-        beta=op.beta,
-        bias=op.k,
+    """ONNX Runtime takes four axes and odd sizes only: others are laid out or spelt out."""
+    x = site.types[0]
+    flat = (x.batch, x.channels, product(x.spatial), 1)
+    attributes = {"size": op.size, "alpha": op.alpha, "beta": op.beta, "bias": op.k}
+    if op.size % 2 == 0:
+        _even_lrn(b, op, site)
+    elif x.rank == 4:
+        b.add("LRN", site.inputs, site.output, **attributes)
+    else:
+        folded = b.reshape(site, site.x, x.shape, flat, b.name(f"{site.output}.positions"))
+        normal = b.step(site, "normal", "LRN", (folded,), **attributes)
+        b.reshape(site, normal, flat, x.shape, site.output)
+
+
+def _even_lrn(b: Builder, op: LRN, site: Site) -> None:
+    """x / (k + alpha * mean)^beta, the mean of squares a pool along the channels."""
+    x = site.types[0]
+    square = b.step(site, "square", "Mul", (site.x, site.x))
+    image = (x.batch, 1, x.channels, product(x.spatial))
+    laid_out = b.reshape(site, square, x.shape, image, b.name(f"{site.output}.image"))
+    before = (op.size - 1) // 2
+    mean = b.step(
+        site,
+        "mean",
+        "AveragePool",
+        (laid_out,),
+        kernel_shape=(op.size, 1),
+        pads=(before, 0, op.size - 1 - before, 0),
+        count_include_pad=1,
     )
+    mean = b.reshape(site, mean, image, x.shape, b.name(f"{site.output}.means"))
+    scaled = b.step(site, "scaled", "Mul", (mean, b.floats(site, "alpha", op.alpha)))
+    base = b.step(site, "base", "Add", (scaled, b.floats(site, "k", op.k)))
+    divisor = b.step(site, "divisor", "Pow", (base, b.floats(site, "beta", op.beta)))
+    b.add("Div", (site.x, divisor), site.output)
 
 
 CASES: Cases = {

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import starmap
 from math import prod
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
+from onnx.helper import make_tensor
 
 from cnndsl.backends.onnx.builder import Builder, Cases, Site
 from cnndsl.ops.base import Extents
@@ -15,30 +19,93 @@ from cnndsl.ops.dense import Dense
 from cnndsl.ops.local import LocallyConnected
 from cnndsl.ops.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from cnndsl.ops.transposed import ConvTranspose
-from cnndsl.types.extents import Dim, Extent
-from cnndsl.types.padding import Padding, span_of, window_padding
+from cnndsl.types.extents import Extent, ceil_div
+from cnndsl.types.padding import Padding, Same, span_of, window_padding
 from cnndsl.types.tensor import TensorType
 
 Pairs = tuple[tuple[int, int], ...]
 
 
-def paddings(
-    x: TensorType, kernel: Extents, stride: Extents, dilation: Extents, padding: Padding
-) -> Pairs | None:
-    """Return (before, after) per axis; None where `same` depends on a symbol."""
-    windows = zip(x.spatial, kernel, stride, dilation, strict=True)
-    pairs = [window_padding(padding, axis, *window) for axis, window in enumerate(windows)]
-    known = tuple(p for p in pairs if p is not None)
-    return known if len(known) == len(pairs) else None
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What slides over x, and how x is padded for it."""
+
+    x: TensorType
+    kernel: Extents
+    stride: Extents
+    dilation: Extents
+    padding: Padding
+
+    @property
+    def spans(self) -> Extents:
+        return tuple(starmap(span_of, zip(self.kernel, self.dilation, strict=True)))
+
+    @property
+    def pairs(self) -> Pairs | None:
+        """(before, after) per axis; None where `same` depends on a symbol."""
+        pairs = [self._pair(axis) for axis in range(len(self.kernel))]
+        known = tuple(p for p in pairs if p is not None)
+        return known if len(known) == len(pairs) else None
+
+    def _pair(self, axis: int) -> tuple[int, int] | None:
+        if isinstance(self.padding, Same) and self.spans[axis] == 1:
+            return (0, 0)
+        kernel, stride, dilation = self.kernel[axis], self.stride[axis], self.dilation[axis]
+        return window_padding(self.padding, axis, self.x.spatial[axis], kernel, stride, dilation)
+
+    @property
+    def fits_auto_pad(self) -> bool:
+        """Whether ONNX Runtime's SAME_UPPER is right.
+
+        It refuses or ignores dilation, and takes negative padding for strides above the kernel.
+        """
+        plain = all(d == 1 for d in self.dilation)
+        return plain and all(s <= k for s, k in zip(self.stride, self.kernel, strict=True))
+
+
+def _window(
+    op: Conv | DepthwiseConv | LocallyConnected | MaxPool | AveragePool, x: TensorType
+) -> Window:
+    ones = (1,) * len(op.kernel)
+    stride = op.step if isinstance(op, MaxPool | AveragePool) else op.stride
+    dilation = ones if isinstance(op, LocallyConnected | AveragePool) else op.dilation
+    return Window(x, op.kernel, stride, dilation, op.padding)
+
+
+def _padded(
+    b: Builder, site: Site, window: Window, value: float = 0.0
+) -> tuple[str, dict[str, Any]]:
+    """Return the operand and the attributes that pad it; it is padded already if they cannot."""
+    pairs = window.pairs
+    if pairs is not None:
+        return site.x, {"pads": ends(pairs)}
+    if window.fits_auto_pad:
+        return site.x, {"auto_pad": "SAME_UPPER"}
+    pads = b.step(site, "pads", "Concat", _same_pads(b, window), axis=0)
+    operands = (site.x, pads) if value == 0 else (site.x, pads, b.floats(site, "fill", value))
+    return b.step(site, "padded", "Pad", operands), {}
+
+
+def _same_pads(b: Builder, window: Window) -> list[str]:
+    """Return vectors of the pads of `same` in ONNX's order, computed when the model runs."""
+
+    def computed(kind: str, *operands: str) -> str:
+        return b.add(kind, operands, b.name("extent.pad"))
+
+    lows, highs = [], []
+    for e, stride, span in zip(window.x.spatial, window.stride, window.spans, strict=True):
+        # total = max((ceil(e / stride) - 1) * stride + span - e, 0), the odd one after.
+        total = b.extent((ceil_div(e, stride) - 1) * stride + span - e)
+        total = computed("Max", total, b.extent(0))
+        low = computed("Div", total, b.extent(2))
+        lows.append(low)
+        highs.append(computed("Sub", total, low))
+    return [b.extent(0), b.extent(0), *lows, b.extent(0), b.extent(0), *highs]
 
 
 def ends(pairs: Pairs) -> list[int]:
     """Return the numbers in ONNX's order: all before, then all after."""
     return [low for low, _ in pairs] + [high for _, high in pairs]
-
-
-def _pads(pairs: Pairs | None) -> dict[str, Any]:
-    return {"auto_pad": "SAME_UPPER"} if pairs is None else {"pads": ends(pairs)}
 
 
 def is_known(extents: Sequence[Extent]) -> bool:
@@ -55,16 +122,16 @@ def known(extents: Sequence[Extent]) -> tuple[int, ...]:
 def conv(b: Builder, op: Conv | DepthwiseConv, site: Site) -> None:
     x = site.types[0]
     groups = x.channels if isinstance(op, DepthwiseConv) else op.groups
-    pairs = paddings(x, op.kernel, op.stride, op.dilation, op.padding)
+    operand, pads = _padded(b, site, _window(op, x))
     b.add(
         "Conv",
-        (site.x, *site.params),
+        (operand, *site.params),
         site.output,
         kernel_shape=op.kernel,
         strides=op.stride,
         dilations=op.dilation,
         group=groups,
-        **_pads(pairs),
+        **pads,
     )
 
 
@@ -89,7 +156,7 @@ def dense(b: Builder, op: Dense, site: Site) -> None:
 def local(b: Builder, op: LocallyConnected, site: Site) -> None:
     """One matrix product per output position, over the windows laid side by side."""
     x, rank = site.types[0], len(op.kernel)
-    pairs = paddings(x, op.kernel, op.stride, (1,) * rank, op.padding)
+    pairs = _window(op, x).pairs
     assert pairs is not None, "local has known sizes"
     padded = site.x
     if any(ends(pairs)):
@@ -127,31 +194,33 @@ def local(b: Builder, op: LocallyConnected, site: Site) -> None:
         b.add("Add", (result, site.params[1]), site.output)
 
 
-def _reaching(x: TensorType, out: TensorType, op: MaxPool | AveragePool, pairs: Pairs) -> Pairs:
+def _reaching(window: Window, out: TensorType, pairs: Pairs) -> Pairs:
     """Return the pads extended to where the last windows end, which replaces ceil mode."""
-    dilation = op.dilation if isinstance(op, MaxPool) else (1,) * len(op.kernel)
-
-    def extended(axis: int, low: int, high: int) -> tuple[int, int]:
-        extent, count = x.spatial[axis], out.spatial[axis]
-        if isinstance(extent, Dim) or isinstance(count, Dim):
-            return low, high
-        span = span_of(op.kernel[axis], dilation[axis])
-        return low, max(high, (count - 1) * op.step[axis] + span - extent - low)
-
-    return tuple(extended(axis, *pair) for axis, pair in enumerate(pairs))
+    spans, counts = window.spans, known(out.spatial)
+    return tuple(
+        (low, max(high, (count - 1) * stride + span - extent - low))
+        for (low, high), count, stride, span, extent in zip(
+            pairs, counts, window.stride, spans, known(window.x.spatial), strict=True
+        )
+    )
 
 
 def max_pool(b: Builder, op: MaxPool, site: Site) -> None:
-    x, operand = site.types[0], site.x
-    pairs = paddings(x, op.kernel, op.step, op.dilation, op.padding)
-    ceil = op.ceil_mode and pairs is not None and not is_known(x.spatial)
-    if pairs is not None:
+    window = _window(op, site.types[0])
+    pairs, ceil = window.pairs, False
+    if pairs is None:
+        operand, pads = _padded(b, site, window, -np.inf)
+    else:
+        ceil = op.ceil_mode and not is_known(window.x.spatial)
         if op.ceil_mode and not ceil:
-            pairs = _reaching(x, site.type, op, pairs)
+            pairs = _reaching(window, site.type, pairs)
+        operand = site.x
         if any(max(pair) >= k for pair, k in zip(pairs, op.kernel, strict=True)):
             # Runtimes refuse pads as large as the kernel, which dilation allows.
-            operand = b.pad(site, site.x, pairs, b.name(f"{site.output}.padded"), value=-np.inf)
+            padded = b.name(f"{site.output}.padded")
+            operand = b.pad(site, site.x, pairs, padded, value=-np.inf)
             pairs = tuple((0, 0) for _ in pairs)
+        pads = {"pads": ends(pairs)}
     b.add(
         "MaxPool",
         (operand,),
@@ -160,26 +229,30 @@ def max_pool(b: Builder, op: MaxPool, site: Site) -> None:
         strides=op.step,
         dilations=op.dilation,
         ceil_mode=int(ceil),
-        **_pads(pairs),
+        **pads,
     )
 
 
 def average_pool(b: Builder, op: AveragePool, site: Site) -> None:
-    x, operand, count = site.types[0], site.x, op.count_padding
-    pairs = paddings(x, op.kernel, op.step, (1,) * len(op.kernel), op.padding)
-    ceil = op.ceil_mode and pairs is not None and not is_known(x.spatial)
-    if pairs is not None and op.ceil_mode:
-        if count and any(ends(pairs)):
-            # The padding counts but what lies beyond it does not: the first becomes input.
-            operand = b.pad(site, site.x, pairs, b.name(f"{site.output}.padded"))
-            x = TensorType(
-                x.dtype,
-                (*x.shape[:2], *(e + sum(p) for e, p in zip(x.spatial, pairs, strict=True))),
-            )
-            pairs = tuple((0, 0) for _ in pairs)
-        count = False
-        if not ceil:
-            pairs = _reaching(x, site.type, op, pairs)
+    window, count = _window(op, site.types[0]), op.count_padding
+    pairs, ceil, operand = window.pairs, False, site.x
+    if pairs is None and not (count or window.fits_auto_pad):
+        _average_of_inside(b, op, site, window)
+        return
+    if pairs is None:
+        operand, pads = _padded(b, site, window)
+    else:
+        if op.ceil_mode:
+            if count and any(ends(pairs)):
+                # The padding counts but what lies beyond it does not: the first becomes input.
+                operand = b.pad(site, site.x, pairs, b.name(f"{site.output}.padded"))
+                spatial = (e + sum(p) for e, p in zip(window.x.spatial, pairs, strict=True))
+                window = replace(window, x=window.x.with_shape(*window.x.shape[:2], *spatial))
+                pairs = tuple((0, 0) for _ in pairs)
+            count = False
+            ceil = not is_known(window.x.spatial)
+            pairs = pairs if ceil else _reaching(window, site.type, pairs)
+        pads = {"pads": ends(pairs)}
     b.add(
         "AveragePool",
         (operand,),
@@ -188,8 +261,23 @@ def average_pool(b: Builder, op: AveragePool, site: Site) -> None:
         strides=op.step,
         ceil_mode=int(ceil),
         count_include_pad=int(count),
-        **_pads(pairs),
+        **pads,
     )
+
+
+def _average_of_inside(b: Builder, op: AveragePool, site: Site, window: Window) -> None:
+    """Divide the mean over all of each window by the share of it that is input."""
+    pads = b.step(site, "pads", "Concat", _same_pads(b, window), axis=0)
+    size = b.step(site, "size", "Concat", [b.extent(e) for e in (1, 1, *window.x.spatial)], axis=0)
+    one = make_tensor("one", TensorProto.FLOAT, (1,), (1.0,))
+    ones = b.step(site, "ones", "ConstantOfShape", (size,), value=one)
+
+    def mean(word: str, x: str) -> str:
+        padded = b.step(site, "padded", "Pad", (x, pads))
+        kernel = {"kernel_shape": op.kernel, "strides": op.step}
+        return b.step(site, word, "AveragePool", (padded,), **kernel)
+
+    b.add("Div", (mean("mean", site.x), mean("share", ones)), site.output)
 
 
 def global_pool(b: Builder, op: GlobalAveragePool | GlobalMaxPool, site: Site) -> None:
