@@ -91,14 +91,19 @@ class Imports:
         else:
             folder, shown = self._places[span.source]
             root = self._library if folder.is_relative_to(self._library) else self._folder
-        target = (folder / pure).resolve()
+        try:
+            target = (folder / pure).resolve()
+            exists = target.is_file()
+        except (OSError, RuntimeError) as error:  # a name too long, links in a circle
+            reason = getattr(error, "strerror", None) or "its links go in a circle"
+            raise _refused(span, f"the file to import cannot be found: {reason}", None) from None
         if not target.is_relative_to(root):
             raise _refused(
                 span,
                 f'"{path}" lies outside the folder of the program',
                 "keep imported files in the program's folder or below it",
             )
-        if not target.is_file():
+        if not exists:
             raise _refused(span, f'there is no file "{path}" to import', _suggest(pure, target))
         if target not in self._programs:
             name = str(pure) if shown in ("", ".") else str(PurePosixPath(shown) / pure)

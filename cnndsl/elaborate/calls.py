@@ -126,8 +126,8 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
         spans["kernel"] = word.span
     values = [p for p in passed if p.name is None]
     if positional and positional[0].variadic and len(values) > 1:
-        many = Passed(None, ListValue(tuple(p.value for p in values)), values[0].span.to(values[-1].span))
-        values = [many]
+        together = ListValue(tuple(p.value for p in values))
+        values = [Passed(None, together, values[0].span.to(values[-1].span))]
     if len(values) > len(positional):
         ctx.error(
             "CNN305",

@@ -104,7 +104,8 @@ def test_the_outermost_name_of_a_value_stays() -> None:
 
 def test_made_up_names_never_take_a_name_of_the_source() -> None:
     graph = graph_of(
-        "a = x -> relu\na = a -> relu\na_2 = a -> relu\nrelu = a_2 -> tanh\noutput y = relu -> relu6"
+        "a = x -> relu\na = a -> relu\na_2 = a -> relu\n"
+        "relu = a_2 -> tanh\noutput y = relu -> relu6"
     )
     names = [n.output.name for n in graph.nodes]
     assert names == ["a", "a_3", "a_2", "relu", "y"]

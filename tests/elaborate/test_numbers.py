@@ -59,7 +59,10 @@ def test_loops_run_in_the_scope_around_them() -> None:
 
 
 def test_loops_build_networks() -> None:
-    body = "skips = 0 * x\nfor d in [1, 2, 4] {\n  x = x -> conv3x3(3, dilation=d)\n  skips = skips + x\n}\noutput y = skips"
+    body = (
+        "skips = 0 * x\nfor d in [1, 2, 4] {\n"
+        "  x = x -> conv3x3(3, dilation=d)\n  skips = skips + x\n}\noutput y = skips"
+    )
     assert words(graph_of(body)) == ["Affine", *["Conv", "Add"] * 3]
 
 
