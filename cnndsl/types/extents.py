@@ -98,6 +98,10 @@ class Dim:
         return self - (self // other) * other
 
     def __str__(self) -> str:
+        """Return the formula as a Python expression."""
+        match self.terms:
+            case (((FloorDiv() as alone,), 1),):
+                return str(alone)
         parts: list[str] = []
         for monomial, coefficient in self.terms:
             factors = [f"({a})" if isinstance(a, FloorDiv) else a for a in monomial]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import keyword
 import re
 
@@ -30,3 +31,8 @@ class Identifiers:
             self._taken.add(candidate)
             self._given[kind, name] = candidate
         return self._given[kind, name]
+
+
+def quote(name: str) -> str:
+    """Return a name as a Python string literal in double quotes."""
+    return json.dumps(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnndsl.backends.numba_cpu.identifiers import Identifiers
+from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.embedding import Embedding
@@ -11,12 +11,12 @@ from cnndsl.types.tensor import TensorType
 
 
 def _shape_entry(type_: TensorType) -> str:
-    parts = [repr(str(e)) if isinstance(e, Dim) else str(e) for e in type_.shape]
+    parts = [quote(str(e)) if isinstance(e, Dim) else str(e) for e in type_.shape]
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
 
 
 def _entry(name: str, type_: TensorType, extra: str = "") -> tuple[str, str]:
-    return repr(name), f'{{"dtype": "{type_.dtype}", "shape": {_shape_entry(type_)}{extra}}}'
+    return quote(name), f'{{"dtype": "{type_.dtype}", "shape": {_shape_entry(type_)}{extra}}}'
 
 
 def input_entries(graph: Graph) -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def bind_lines(graph: Graph, identifiers: Identifiers) -> tuple[str, ...]:
     known: dict[str, str] = {}
     for i in graph.inputs:
         for axis, extent in enumerate(i.value.type.shape):
-            solved = _solve(extent, f"shapes[{i.value.name!r}][{axis}]")
+            solved = _solve(extent, f"shapes[{quote(i.value.name)}][{axis}]")
             if solved and solved[0] not in known:
                 symbol, text = solved
                 known[symbol] = identifiers.give("symbol", symbol)
@@ -86,7 +86,7 @@ def bind_lines(graph: Graph, identifiers: Identifiers) -> tuple[str, ...]:
     lines.append("expected = {")
     for i in graph.inputs:
         shape = shape_text(i.value.type.shape, identifiers)
-        lines.append(f"    {i.value.name!r}: {shape},")
+        lines.append(f"    {quote(i.value.name)}: {shape},")
     lines.append("}")
     lines += [
         "for name, shape in expected.items():",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from math import inf
 
-from cnndsl.backends.numba_cpu.identifiers import Identifiers
+from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.backends.numba_cpu.interface import extent_text, shape_text
 from cnndsl.backends.numba_cpu.lower import Arg, Call, Ref, Word
 from cnndsl.ir.graph import Graph, Node
@@ -13,7 +13,8 @@ from cnndsl.ops.base import Op
 from cnndsl.ops.conv import Conv
 from cnndsl.ops.folding import FoldedBias, FoldedWeight
 from cnndsl.ops.fused import Fused
-from cnndsl.types.extents import Dim, Extent
+from cnndsl.types.extents import Dim, Extent, evaluate_extent, substitute, symbols_of
+from cnndsl.types.padding import Explicit
 
 WIDTH = 100
 INDENT = 4
@@ -30,7 +31,7 @@ def network_lines(
             shape = shape_text(i.value.type.shape, identifiers)
             narrow = _narrow(graph, i.value.name)
             lanes = f", lanes={i.value.type.channels}" if narrow else ""
-            lines.append(f"{name} = plan.input({i.value.name!r}, {shape}{lanes})")
+            lines.append(f"{name} = plan.input({quote(i.value.name)}, {shape}{lanes})")
     section: tuple[str, ...] = ()
     previous: Node | None = None
     for call in calls:
@@ -41,14 +42,14 @@ def network_lines(
                 lines += ["", f"# {'-' * 8} {place}"]
             section = (place,)
             lines += ["", *_comment(graph, call.node)]
-            lines.append(f"plan.layer({call.node.label!r})")
+            lines.append(f"plan.layer({quote(call.node.label)})")
             previous = call.node
         lines += _call_lines(call, identifiers)
     lines += ["", 'plan.layer("output")']
     for o in graph.outputs:
         value = identifiers.give("value", o.value)
         shape = shape_text(graph.types[o.value].shape, identifiers)
-        lines.append(f"plan.output({o.name!r}, {value}, {shape})")
+        lines.append(f"plan.output({quote(o.name)}, {value}, {shape})")
     return tuple(lines)
 
 
@@ -69,19 +70,37 @@ def _narrow(graph: Graph, name: str) -> bool:
 
 
 def _comment(graph: Graph, node: Node) -> list[str]:
-    """Return the comment of a layer: label, op, result and multiply-accumulates."""
-    macs = graph.macs(node)
-    if isinstance(macs, int):
-        cost = f"; {macs:_} MACs".replace("_", " ") if macs else ""
-    else:
-        cost = f"; {macs} MACs"
-    text = f"# {node.label}: {describe(node.op)} -> {_shape(node.output.type.shape)}{cost}"
-    lines = [text]
+    """Return the comment of a layer: label, op, operands' and result's shapes, cost."""
+    shapes = ", ".join(dict.fromkeys(_shape(t.shape) for t in graph.operand_types(node)))
+    lines = _wrap(f"# {node.label}: {describe(node.op)}")
+    return lines + _wrap(f"#   {shapes} -> {_shape(node.output.type.shape)}{_cost(graph, node)}")
+
+
+def _cost(graph: Graph, node: Node) -> str:
+    """Return the multiply-accumulates per sample, at the usual sizes where there are some."""
+    macs = substitute(graph.macs(node), dict.fromkeys(_batch_symbols(graph), 1))
+    if macs == 0:
+        return ""
+    usual = dict(graph.usual_sizes)
+    symbols = symbols_of(macs)
+    if symbols - usual.keys():
+        return f"; {macs} MACs"
+    number = f"{evaluate_extent(macs, usual):_}".replace("_", " ")
+    sizes = ", ".join(f"{s} = {usual[s]}" for s in sorted(symbols))
+    return f"; {number} MACs" + (f" at {sizes}" if sizes else "")
+
+
+def _batch_symbols(graph: Graph) -> frozenset[str]:
+    return frozenset(s for i in graph.inputs for s in symbols_of(i.value.type.batch))
+
+
+def _wrap(line: str) -> list[str]:
+    lines = [line]
     while len(lines[-1]) > WIDTH - INDENT:
         cut = lines[-1].rfind(" ", 0, WIDTH - INDENT)
-        if cut <= 2:
+        if cut <= 4:
             break
-        lines[-1:] = [lines[-1][:cut], "#   " + lines[-1][cut + 1 :]]
+        lines[-1:] = [lines[-1][:cut], "#     " + lines[-1][cut + 1 :]]
     return lines
 
 
@@ -103,9 +122,17 @@ def describe(op: Op) -> str:
         if f.name == "kernel":
             word += "x".join(map(str, value))
         elif _differs(value, f.default):
-            shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.append(f"{f.name.replace('_', ' ')} {shown}")
+            words.append(f"{f.name.replace('_', ' ')} {_brief(value)}")
     return word + (f" ({', '.join(words)})" if words else "")
+
+
+def _brief(value: object) -> str:
+    """Return a value in as few words as say it: one number where all axes have the same."""
+    if isinstance(value, Explicit):
+        value = tuple(low if low == high else (low, high) for low, high in value.pairs)
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        return str(value[0])
+    return str(value)
 
 
 def _differs(value: object, default: object) -> bool:
@@ -148,6 +175,8 @@ def _text(argument: Arg, identifiers: Identifiers) -> str:
             return "INFINITY"
         case float() if argument == -inf:
             return "MINUS_INFINITY"
+        case str():
+            return quote(argument)
         case _:
             return repr(argument)
 
@@ -158,8 +187,8 @@ def fold_lines(graph: Graph) -> tuple[str, ...]:
     read = {name for n in graph.nodes if n not in nodes for name in n.params}
     lines = ["t = dict(tensors)"]
     for node in nodes:
-        names = [f"t[{name!r}]" for name in node.inputs]
-        target = f"t[{node.output.name!r}]"
+        names = [f"t[{quote(name)}]" for name in node.inputs]
+        target = f"t[{quote(node.output.name)}]"
         match node.op:
             case FoldedWeight(axis=axis, groups=groups, epsilon=epsilon):
                 extra = [f"axis={axis}, groups={groups}, epsilon={epsilon!r}"]
@@ -175,7 +204,7 @@ def fold_lines(graph: Graph) -> tuple[str, ...]:
         lines.append(")")
     if nodes:
         lines.append("kept = {")
-        lines += [f"    {name!r}," for name in sorted(read)]
+        lines += [f"    {quote(name)}," for name in sorted(read)]
         lines += ["}", "return {name: value for name, value in t.items() if name in kept}"]
     else:
         lines.append("return t")
