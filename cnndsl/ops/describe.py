@@ -89,4 +89,4 @@ def _default(spec: ArgumentSpec) -> str:
         return str(value).lower()
     if isinstance(value, tuple) and len(set(value)) == 1:
         return str(value[0])
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
