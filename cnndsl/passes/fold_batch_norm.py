@@ -37,9 +37,7 @@ class FoldBatchNorm(Pass):
             return Refusal(f"{operand} is an input of the network, not the result of a layer", node)
         op = producer.op
         if not isinstance(op, Foldable):
-            return Refusal(
-                f"{operand} comes from {type(op).__name__}, which has no weights per channel", node
-            )
+            return Refusal(f"{operand} comes from {type(op).__name__}, which absorbs no norm", node)
         refusal = sole_reader_refusal(graph, operand, node)
         if refusal is not None:
             return refusal
