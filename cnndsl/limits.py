@@ -7,7 +7,7 @@ from typing import Final
 MAX_SOURCE_BYTES: Final = 1 << 20
 """Size of one source file in bytes of UTF-8."""
 
-MAX_TOKENS: Final = 100_000
+MAX_TOKENS: Final = 50_000
 """Tokens (words, numbers, operators, brackets) in one source file."""
 
 MAX_NESTING: Final = 100

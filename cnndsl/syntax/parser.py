@@ -27,7 +27,11 @@ def parse(source: Source) -> ast.Program:
     tokens, comments = _scan(source)
     try:
         statements = _parse_tokens(source, tokens)
-    except (UnexpectedToken, CompileError, _MisplacedBracketError):
+    except CompileError as error:
+        if any(d.code == "CNN402" for d in error.diagnostics):
+            raise  # nothing to add, and what nests too deeply is too long to look at twice
+        raise CompileError(diagnose(source, tokens)) from None
+    except (UnexpectedToken, _MisplacedBracketError):
         raise CompileError(diagnose(source, tokens)) from None
     return ast.Program(source, statements, comments)
 

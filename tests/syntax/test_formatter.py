@@ -1,0 +1,157 @@
+"""The canonical form: same program, same comments, and stable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from programs import bare, parsed, texts
+
+from cnndsl.syntax.formatter import WIDTH, format_program
+from cnndsl.syntax.language import language
+
+relaxed = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def formatted(text: str) -> str:
+    return format_program(parsed(text))
+
+
+@st.composite
+def commented(draw: Callable[..., str]) -> str:
+    """A program with comments and line breaks put between its tokens."""
+    text = draw(texts)
+    out = []
+    last = 0
+    previous = None
+    for number, token in enumerate(language().scan(text)):
+        gap = text[last : token.start_pos]
+        calls = previous in ("NAME", "RPAR", "RSQB") and token.type in ("LPAR", "LSQB")
+        kind = draw(st.integers(0, 11)) if not calls else 9
+        if kind == 0:
+            gap = f" # note {number}\n" + gap
+        elif kind == 1:
+            gap += f"\n  # own {number}\n\n\n"
+        elif kind == 2:
+            gap += "\n\n"
+        elif kind == 3:
+            gap += f" #note {number}a\n# own {number}b\n"
+        out += [gap, str(token)]
+        last, previous = token.end_pos, token.type
+    return "".join(out) + draw(st.sampled_from(["", "# end", "\n\n\n# end\n", "\n"]))
+
+
+@relaxed
+@given(texts)
+def test_printing_keeps_the_program(text: str) -> None:
+    assert bare(parsed(formatted(text)).statements) == bare(parsed(text).statements)
+
+
+@relaxed
+@given(commented())
+def test_printing_keeps_comments_and_is_stable(text: str) -> None:
+    once = formatted(text)
+    again = parsed(once)
+    assert bare(again.statements) == bare(parsed(text).statements)
+    assert sorted(c.text for c in again.comments) == sorted(c.text for c in parsed(text).comments)
+    assert format_program(again) == once
+
+
+@relaxed
+@given(texts, st.sampled_from([" ", "\n", "  \t"]))
+def test_form_does_not_depend_on_the_layout(text: str, space: str) -> None:
+    """Spaces inside statements written anew give the same text."""
+    parts = []
+    previous = None
+    for token in language().scan(text):
+        starts = previous is not None and token.line > previous.end_line
+        calls = token.type in ("LPAR", "LSQB")
+        parts.append("\n" if starts else " " if calls else space)
+        parts.append(str(token))
+        previous = token
+    assert formatted("".join(parts)) == formatted(text)
+
+
+@pytest.mark.parametrize(
+    "written, canonical",
+    [
+        ("x=a->b", "x = a -> b\n"),
+        ("x = ((a) -> (b + (c * d))) -> (e -> f)", "x = (a -> b + c * d) -> (e -> f)\n"),
+        ("x = (a - b) - (c - d)", "x = a - b - (c - d)\n"),
+        ("x = (2 ** 3) ** 2 ** (1 + 1)", "x = (2 ** 3) ** 2 ** (1 + 1)\n"),
+        ("x = -(a ** 2) + (-a) ** 2", "x = -a ** 2 + (-a) ** 2\n"),
+        ("x = not (a == b) and (not c)", "x = not a == b and not c\n"),
+        ("x = (not a) == b", "x = (not a) == b\n"),
+        ("x = (a if b else c) if (d if e else f) else (g if h else i)",
+         "x = (a if b else c) if (d if e else f) else g if h else i\n"),
+        ("x = (5).a + (f)(3)[(1)]", "x = (5).a + f(3)[1]\n"),
+        ("x = (a,)", "x = (a,)\n"),
+        ("x = (a, b)", "x = a, b\n"),
+        ("for d in (1, 2) { y = d; z = d }", "for d in (1, 2) {\n  y = d\n  z = d\n}\n"),
+        ("x = 1_000 + 4.20G + 1E-5", "x = 1_000 + 4.20G + 1E-5\n"),
+        ("network n()\n\n\n\ninput x:float32[N,H=3,]",
+         "network n\n\ninput x: float32[N, H = 3]\n"),
+        ("block f(x,n=1){return x}", "block f(x, n = 1) {\n  return x\n}\n"),
+        ("x = f(a, k = 2)", "x = f(a, k=2)\n"),
+        ("", ""),
+        ("\n\n", ""),
+        ("# only\n", "# only\n"),
+        ("\n\n# first\n\n\nx = a # b", "# first\n\nx = a  # b\n"),
+    ],
+)  # fmt: skip
+def test_canonical_form(written: str, canonical: str) -> None:
+    assert formatted(written) == canonical
+
+
+LONG = """\
+# a chain breaks before an arrow, and only where it has to
+trunk = image -> conv7x7(64, stride=2, padding=3) -> bn -> relu
+    -> maxpool3x3(stride=2, padding=1) -> stage(64, 3, stride=1) -> stage(128, 4)
+    -> stage(256, 6)  # the deepest
+    -> stage(512, 3)
+
+block inception(c1, r3, c3, r5, c5, proj) = [
+  conv1x1(c1) -> relu,  # one
+  # before the second
+  conv1x1(r3) -> relu -> conv3x3(c3) -> relu,
+  conv1x1(r5) -> relu -> conv5x5(c5) -> relu,
+  maxpool3x3(stride=1) -> conv1x1(proj) -> relu,
+  # last
+]
+
+y = x -> [
+      conv1x1(64) -> relu -> conv3x3(64) -> relu,
+      conv1x1(64) -> relu -> conv5x5(64) -> relu,
+    ] -> dense(10)
+
+block unit(x, width, stride = 1) {  # as in the paper
+  # the long way
+  main = x -> conv1x1(width)
+
+  skip = x
+      if stride == 1 and x.channels == 4 * width and x.height == x.width
+      else x -> conv1x1(4 * width, stride) -> bn  # projected
+  return main + skip -> relu
+  # nothing follows
+}
+"""
+
+
+def test_long_program_stays_as_it_is() -> None:
+    assert formatted(LONG) == LONG
+
+
+def test_lines_are_as_long_as_allowed_and_no_longer() -> None:
+    head = "x = aaaa -> "
+    fits = head + "b" * (WIDTH - len(head))
+    assert formatted(fits) == fits + "\n"
+    assert formatted(fits + "b") == "x = aaaa\n    -> " + "b" * (WIDTH - len(head) + 1) + "\n"
+
+
+def test_deep_program_prints_without_running_out_of_stack() -> None:
+    deep = "x = " + "[" * 99 + "a" + "]" * 99
+    assert bare(parsed(formatted(deep)).statements) == bare(parsed(deep).statements)
+    nested = "block b {\n" * 98 + "x = " + "- " * 98 + "a" + "\n}" * 98
+    assert bare(parsed(formatted(nested)).statements) == bare(parsed(nested).statements)
