@@ -32,7 +32,7 @@ from cnndsl.elaborate.values import (
     show,
     tensors_of,
 )
-from cnndsl.ops.registry import keywords, op_by_keyword
+from cnndsl.ops.registry import arguments, keywords, op_by_keyword
 from cnndsl.syntax import ast
 from cnndsl.types.extents import Dim, symbols_of
 
@@ -275,9 +275,29 @@ def _call(ctx: Context, e: ast.Call) -> Value:
     )
     passed = []
     for a in e.arguments:
-        value = evaluate(ctx, a.value)
+        value = _unquoted_word(ctx, function, a)
+        if value is None:
+            value = evaluate(ctx, a.value)
         passed.append(Passed(a.name.name if a.name else None, value, a.span))
     return call(ctx, function, passed, e.function.span, e.span)
+
+
+def _unquoted_word(ctx: Context, function: Value, argument: ast.Argument) -> Value | None:
+    """Report a word given to an op without its quotes; None if the argument is something else."""
+    value = argument.value
+    if not (isinstance(function, OpWord) and argument.name and isinstance(value, ast.Name)):
+        return None
+    for spec in arguments(function.cls):
+        if spec.name == argument.name.name and value.name in spec.choices:
+            if ctx.scope.lookup(value.name) is not None:
+                return None
+            return ctx.error(
+                "CNN301",
+                f"unknown name `{value.name}`",
+                value.span,
+                help=f'words stand in quotes: {spec.name}="{value.name}"',
+            )
+    return None
 
 
 def _attribute(ctx: Context, e: ast.Attribute) -> Value:

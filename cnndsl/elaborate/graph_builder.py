@@ -180,10 +180,24 @@ class GraphBuilder:
             node.op = _with_bias(node.op, node.owner in needed)
 
     def _value_names(self) -> list[str]:
-        """Name every value: those the source names first, the others after their labels."""
+        """Name every value.
+
+        Inputs and outputs come first, so that no other value has their names; then the values
+        that the source names; the others are named after their labels.
+        """
         wanted = {slot.name for slot in self._slots if slot.name is not None}
         numbering = Numbering(reserved=wanted)
-        found = [numbering.take(s.name) if s.name is not None else "" for s in self._slots]
+        found = [""] * len(self._slots)
+        for name, _, _, index in self.inputs:
+            found[index] = numbering.take(name)
+        for name, index, _ in self.outputs:
+            if not found[index] or found[index] != name:
+                free = numbering.take(name)
+                if not found[index] and self._slots[index].name == name:
+                    found[index] = free
+        for index, slot in enumerate(self._slots):
+            if not found[index] and slot.name is not None:
+                found[index] = numbering.take(slot.name)
         for index, slot in enumerate(self._slots):
             if slot.name is None:
                 assert slot.node is not None

@@ -55,6 +55,7 @@ class Outside:
 def declare_parameters(ctx: Context, network: ast.Network, outside: Outside) -> None:
     """Bind the network's parameters to their settings or defaults."""
     check_parameters(ctx, network.parameters)
+    declared: set[str] = set()
     for parameter in network.parameters:
         name = parameter.name
         value: Value | None = None
@@ -70,8 +71,9 @@ def declare_parameters(ctx: Context, network: ast.Network, outside: Outside) -> 
                 parameter.span,
                 help=f"give it a default, or --set {name.name}=...",
             )
-        if name.name not in ctx.scope.names:
+        if name.name not in declared:
             declare(ctx, name, value, Kind.PARAMETER)
+        declared.add(name.name)
 
 
 def _set_parameter(ctx: Context, name: ast.Name, default: Value | None, setting: Setting) -> Value:

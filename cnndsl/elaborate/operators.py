@@ -66,7 +66,7 @@ def _refused(ctx: Context, operator: str, left: Value, right: Value, span: Span)
     if isinstance(left, Tensor) != isinstance(right, Tensor) and (
         is_layer_like(left) or is_layer_like(right)
     ):
-        help = "a layer takes its input from an arrow: `x -> layer`"
+        help = f"`{operator}` binds before `->`: write `(x -> layer)` in parentheses"
     elif operator == "/" and isinstance(left, Tensor) and is_number(right):
         help = f"multiply instead: `* (1 / {right})`"
     return ctx.error(

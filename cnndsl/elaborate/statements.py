@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnndsl.diagnostics import Span
+from cnndsl.diagnostics import Related, Span
+from cnndsl.elaborate.calls import is_layer_like
 from cnndsl.elaborate.claims import check_claim, mentions_network
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.declarations import declare, declare_block
@@ -187,7 +188,7 @@ def _output(ctx: Context, name: ast.Name, value: Value, span: Span) -> None:
         return
     if not isinstance(value, Tensor):
         help = None
-        if describe(value) == "a layer":
+        if is_layer_like(value):
             help = "start the chain with an input: `image -> ...`"
         ctx.error(
             "CNN306",
@@ -199,4 +200,14 @@ def _output(ctx: Context, name: ast.Name, value: Value, span: Span) -> None:
     if any(known == name.name for known, _, _ in ctx.builder.outputs):
         ctx.error("CNN308", f"output `{name.name}` is declared twice", name.span)
         return
+    for known, _, span, index in ctx.builder.inputs:
+        if known == name.name and index != value.index:
+            ctx.error(
+                "CNN308",
+                f"output `{name.name}` has the name of an input",
+                name.span,
+                related=(Related("the input", span),),
+                help="give it another name",
+            )
+            return
     ctx.builder.outputs.append((name.name, value.index, name.span))

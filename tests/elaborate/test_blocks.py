@@ -111,6 +111,17 @@ def test_made_up_names_never_take_a_name_of_the_source() -> None:
     assert names == ["a", "a_3", "a_2", "relu", "y"]
 
 
+def test_an_output_has_its_name_alone() -> None:
+    body = "y = x -> relu\noutput y = y -> tanh"
+    graph = graph_of(body)
+    assert [n.output.name for n in graph.nodes] == ["y_2", "y"]
+    assert [(o.name, o.value) for o in graph.outputs] == [("y", "y")]
+    graph = graph_of("h = x -> relu\ny = h -> tanh\noutput z = y\noutput y = h")
+    assert [n.output.name for n in graph.nodes] == ["h", "y_2"]
+    assert errors_of("output x = x -> relu") == [("CNN308", "x")]
+    assert errors_of("output x") == []
+
+
 def test_a_block_does_not_change_the_names_around_it() -> None:
     body = (
         "n = 4\nblock f(x) {\n n = 9\n return x -> conv1x1(n)\n}\noutput y = x -> f -> conv1x1(n)"

@@ -87,6 +87,7 @@ def test_loops_build_networks() -> None:
         ("n = (3)(4)", "CNN309", "3"),
         ("n = zip([1], [1, 2])", "CNN311", "zip([1], [1, 2])"),
         ("n = len(3)", "CNN306", "len(3)"),
+        ("n = x -> upsample(2, mode=nearest)", "CNN301", "nearest"),
         ("n = len()", "CNN304", "len()"),
         ("n = len([1], [2])", "CNN305", "[2]"),
         ("n = range(1, 2, 0)", "CNN307", "range(1, 2, 0)"),

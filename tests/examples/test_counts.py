@@ -8,6 +8,7 @@ import pytest
 
 from cnndsl.analysis.cost import summarize
 from cnndsl.driver.load import load
+from cnndsl.ir.verifier import verify
 from cnndsl.ops.conv import Conv
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -37,6 +38,7 @@ def test_parameters_and_macs(name: str) -> None:
     summary = summarize(loaded.graph, {})
     assert (summary.params, summary.macs) == COUNTS[name]
     assert loaded.warnings == ()
+    verify(loaded.graph)
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -81,4 +83,7 @@ def test_resnet_stages_halve_a_symbolic_map() -> None:
     assert str(graph.types["logits"]) == "float32[N, 1000]"
     assert graph.usual_sizes == (("H", 224), ("W", 224))
     stem = next(n for n in graph.nodes if isinstance(n.op, Conv))
-    assert str(stem.output.type) == "float32[N, 64, ((H + 1) // 2), ((W + 1) // 2)]"
+    assert graph.symbols == ("N", "H", "W")
+    for size in (224, 225, 97):
+        at = {"N": 1, "H": size, "W": 64}
+        assert stem.output.type.at(at) == (1, 64, (size - 1) // 2 + 1, 32)
