@@ -124,10 +124,15 @@ def _bracket_errors(
     source: Source, tokens: Sequence[Token], brackets: Brackets
 ) -> Iterator[Diagnostic]:
     spelled = language().texts
+    open_strings = {t.line for t in tokens if t.type == UNKNOWN and t.startswith('"')}
     for unclosed in brackets.unclosed:
         opener = tokens[unclosed.opener]
+        if opener.line in open_strings:  # the closing bracket is in the string
+            continue
         closer = spelled[CLOSER_OF[opener.type]]
         last = tokens[unclosed.stop - 1]
+        if last.type == "COMMA":
+            last = tokens[unclosed.stop - 2]
         related: tuple[Related, ...] = ()
         help_ = f"add `{closer}` after `{_short(last)}` at line {last.end_line}"
         if unclosed.closer is not None:

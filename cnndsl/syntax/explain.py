@@ -72,7 +72,7 @@ def _assignment_in_condition(f: Failure) -> Diagnostic | None:
 
 
 def _second_equals(f: Failure) -> Diagnostic | None:
-    if f.text() != "=" or f.open_bracket() is not None:
+    if f.text() != "=" or f.text(-1) == "=" or f.open_bracket() is not None:
         return None
     if "=" not in [str(t) for t in f.tokens[: f.index]]:
         return None
@@ -162,7 +162,7 @@ def _side_by_side(f: Failure) -> Diagnostic | None:
     if bracket is None and _in_head(f):
         return None
     new_line = starts_line(f.tokens, f.index)
-    left, right = _ending(f.text(-1)), f.text()
+    left, right = f"`{f.text(-1)}`", f.text()
     if (
         bracket is not None
         and f.tokens[bracket].type != "LBRACE"
@@ -211,10 +211,6 @@ def _separates_items(tokens: Sequence[Token], bracket: int) -> bool:
     if tokens[bracket].type == "LSQB":
         return True
     return bracket > 0 and tokens[bracket - 1].type in ENDS_VALUE
-
-
-def _ending(text: str) -> str:
-    return {")": "the bracket's end", "]": "the list's end"}.get(text, f"`{text}`")
 
 
 def _unknown_statement(f: Failure, offset: int) -> Diagnostic:
@@ -340,7 +336,7 @@ def _missing_value(f: Failure) -> Diagnostic | None:
         message=f"a value is missing after `{after}`" if after else "a value is missing",
         span=span,
         label=f"expected a value{found}",
-        help=f"remove `{after}`, or write a value behind it" if operator else None,
+        help=f"remove `{after}`, or write a value behind it" if operator else "write a value",
     )
 
 
@@ -369,8 +365,14 @@ _OPERATORS = frozenset(("+", "-", "*", "/", "//", "%", "**", "and", "or")) | _CO
 
 def _anything_else(f: Failure) -> Diagnostic:
     what = f"unexpected `{f.text()}`" if f.text() else "the statement is not complete"
+    words = expected(f.accepts)
+    help_ = None
+    if f.accepts == {"STRING"}:
+        help_ = f'write `"{f.text()}"`' if f.text() else 'write `"std/resnet.cnn"`, or another file'
+    elif words.count("`") == 2 and words.startswith("`"):
+        help_ = f"write {words}" + (f" before `{f.text()}`" if f.text() else "")
     return Diagnostic(
-        code="CNN100", message=what, span=f.span(), label=f"expected {expected(f.accepts)}"
+        code="CNN100", message=what, span=f.span(), label=f"expected {words}", help=help_
     )
 
 
