@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,9 @@ from programs import bare, parsed, texts
 
 from cnndsl.syntax.formatter import WIDTH, format_program
 from cnndsl.syntax.language import language
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = [*sorted(ROOT.glob("examples/*.cnn")), *sorted(ROOT.glob("cnndsl/library/**/*.cnn"))]
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -155,3 +159,14 @@ def test_deep_program_prints_without_running_out_of_stack() -> None:
     assert bare(parsed(formatted(deep)).statements) == bare(parsed(deep).statements)
     nested = "block b {\n" * 98 + "x = " + "- " * 98 + "a" + "\n}" * 98
     assert bare(parsed(formatted(nested)).statements) == bare(parsed(nested).statements)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
+def test_shipped_programs_keep_their_meaning_and_comments(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    once = formatted(text)
+    again = parsed(once)
+    assert bare(again.statements) == bare(parsed(text).statements)
+    assert [c.text for c in again.comments] == [c.text for c in parsed(text).comments]
+    assert format_program(again) == once
+    assert all(len(line.split("#")[0].rstrip()) <= WIDTH for line in once.splitlines())
