@@ -18,6 +18,7 @@ from cnndsl.diagnostics import CompileError
 OK = 0
 WRONG_PROGRAM = 1
 USAGE = 2
+CLOSED_PIPE = 1
 INTERNAL = 70
 INTERRUPTED = 130
 
@@ -40,10 +41,11 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (`cnndsl ops | head`): nothing is left to be said.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output went away (`cnndsl ops | head`), which click and rich turn into
+        # an exit of their own: nothing is left to be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return CLOSED_PIPE
     except Exception as error:
         click.echo(crash_report(error, arguments), err=True)
         return INTERNAL

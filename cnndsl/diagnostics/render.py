@@ -9,6 +9,10 @@ from cnndsl.diagnostics.excerpt import ExcerptLine, excerpt, visible
 from cnndsl.diagnostics.model import Diagnostic, Severity, Span
 
 
+MAX_TEXT = 2_000
+"""Characters of a message that are shown; a name in it may be as long as the source."""
+
+
 def render(d: Diagnostic, *, color: bool = False) -> str:
     """Return the diagnostic as text of several lines, without a final line break.
 
@@ -124,5 +128,7 @@ class _Renderer:
 
 
 def _flat(text: str) -> str:
-    """Return the text on one line, safe to print."""
+    """Return the text on one line of bounded length, safe to print."""
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT // 2] + "…" + text[-MAX_TEXT // 2 :]
     return visible(" ".join(text.split("\n")))

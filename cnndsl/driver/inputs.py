@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnndsl.backends.reference.run import check_inputs
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver import image
 from cnndsl.files import unreadable
@@ -16,7 +17,10 @@ from cnndsl.types.extents import Dim, Extent, substitute
 
 
 def read_inputs(graph: Graph, files: Mapping[str, Path]) -> dict[str, Array]:
-    """Return the arrays of the inputs, by name; raises CompileError (CNN801, CNN803)."""
+    """Return the arrays of the inputs, by name, which fit the network.
+
+    Raises CompileError (CNN204, CNN801, CNN803).
+    """
     inputs = {i.value.name: i for i in graph.inputs}
     usual = dict(graph.usual_sizes)
     found: dict[str, Array] = {}
@@ -25,7 +29,20 @@ def read_inputs(graph: Graph, files: Mapping[str, Path]) -> dict[str, Array]:
             found[name] = image.read_image(path, *_picture_shape(inputs[name], usual, path))
         else:
             found[name] = read_array(path)
+            if name in inputs:
+                _check_dtype(inputs[name], found[name], path)
+    check_inputs(graph, found)
     return found
+
+
+def _check_dtype(i: Input, array: Array, path: Path) -> None:
+    wanted = i.value.type.dtype
+    if array.dtype != wanted.numpy:
+        raise _unusable(
+            path,
+            f"the input {i.value.name} is {i.value.type}, the array has dtype {array.dtype}",
+            f"save it as array.astype(numpy.{wanted})",
+        )
 
 
 def read_array(path: Path) -> Array:

@@ -144,11 +144,14 @@ def damaged_is_read_or_refused(content: bytes, suffix: str = ".safetensors") -> 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"w{suffix}"
         path.write_bytes(content)
+        codes = []
         try:
-            for array in files.read(path).values():
-                assert array.sum() is not None
+            tensors = files.read(path)
         except CompileError as error:
-            assert error.diagnostics[0].code == "CNN601"
+            codes = [d.code for d in error.diagnostics]
+        else:
+            assert all(array.tobytes() is not None for array in tensors.values())
+        assert codes in ([], ["CNN601"])
 
 
 @settings(max_examples=200, deadline=None)
