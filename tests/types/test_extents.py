@@ -94,12 +94,12 @@ def test_only_symbols_that_matter_are_listed(formula):
 
 CANONICAL = [
     ((16 * H - 1) // 2 + 1, 8 * H, "8*H"),
-    ((H - 1) // 2 + 1, (H + 1) // 2, "((H + 1) // 2)"),
-    (ceil_div(ceil_div(H, 2), 2), ceil_div(H, 4), "((H + 3) // 4)"),
-    (ceil_div(H, 2) * 2 // 2, ceil_div(H, 2), "((H + 1) // 2)"),
+    ((H - 1) // 2 + 1, (H + 1) // 2, "(H + 1) // 2"),
+    (ceil_div(ceil_div(H, 2), 2), ceil_div(H, 4), "(H + 3) // 4"),
+    (ceil_div(H, 2) * 2 // 2, ceil_div(H, 2), "(H + 1) // 2"),
     (H * W - W * H + H, H, "H"),
     ((4 * H + 6) // 2, 2 * H + 3, "2*H + 3"),
-    ((3 * H) // 2, 3 * H // 2, "((3*H) // 2)"),
+    ((3 * H) // 2, 3 * H // 2, "(3*H) // 2"),
     ((2 * H + 3) % 2, 1, "1"),
     (2 * H // -2, -H, "-H"),
     (product((2, H, W)), 2 * W * H, "2*H*W"),
