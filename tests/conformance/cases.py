@@ -81,7 +81,9 @@ def vector_cases() -> list[Case]:
             found.append(Case(activation.Glu(), (x,)))
             found.append(Case(shapes.Reshape(shape=(2, features // 2)), (x,)))
     for dtype, shape in itertools.product((DType.INT32, DType.INT64), ((1, 5), (3, 9), (2, 3, 4))):
-        found.append(Case(embedding.Embedding(entries=11, features=19), (TensorType(dtype, shape),)))
+        found.append(
+            Case(embedding.Embedding(entries=11, features=19), (TensorType(dtype, shape),))
+        )
     return found
 
 
@@ -131,9 +133,7 @@ def _depthwise(rank: int) -> Iterator[Case]:
         _maps(rank, (3, 16, 20)), _each(rank, 1, 3, 5), _each(rank, 1, 2),
         _each(rank, 1, 2), _paddings(rank), (1, 2, 3), (True, False),
     ):  # fmt: skip
-        op = conv.DepthwiseConv(
-            kernel=k, stride=s, dilation=d, padding=p, multiplier=m, bias=bias
-        )
+        op = conv.DepthwiseConv(kernel=k, stride=s, dilation=d, padding=p, multiplier=m, bias=bias)
         yield Case(op, (x,))
 
 
@@ -178,9 +178,7 @@ def _pool(rank: int) -> Iterator[Case]:
                 ),
                 (x,),
             )
-        yield Case(
-            pool.MaxPool(kernel=k, stride=stride, padding=p, dilation=(2,) * rank), (x,)
-        )
+        yield Case(pool.MaxPool(kernel=k, stride=stride, padding=p, dilation=(2,) * rank), (x,))
 
 
 def _norm(rank: int) -> Iterator[Case]:

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from conformance.cases import Case
 
 from cnndsl.backends.header import Header
 from cnndsl.backends.numba_cpu.emit import emit
 from cnndsl.ir.graph import Graph, Input, Node, Output, Parameter, Value
 from cnndsl.types.tensor import DType, TensorType
-from tests.conformance.cases import Case
 
 HEADER = Header("0", "test.cnn", "0" * 64, None, ())
 

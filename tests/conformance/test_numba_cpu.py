@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conformance.cases import Case, cases, vector_cases
+from conformance.modules import graph_of_cases, module_of, random_arrays, random_weights
 
 from cnndsl.backends.reference.run import run
-from tests.conformance.cases import Case, cases, vector_cases
-from tests.conformance.modules import graph_of_cases, module_of, random_arrays, random_weights
 
 TOLERANCE = 2e-6
 """Largest error, relative to the largest value of the result.

@@ -607,6 +607,17 @@ _RULES: Mapping[type[Op], Callable[[Request], Call]] = {
 
 def lower(graph: Graph) -> tuple[Call, ...]:
     """Return the calls that compute a graph, in order; load-time nodes are not among them."""
+    for output in graph.outputs:
+        if not graph.types[output.value].dtype.is_float:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN702",
+                    message=f"numba-cpu cannot return {output.name}: "
+                    f"{graph.types[output.value]} is not float32",
+                    span=output.span,
+                    help="return what is computed from it",
+                )
+            )
     lowering = Lowering(graph)
     for node in graph.nodes:
         if node.output.name not in graph.load_time:

@@ -1,0 +1,248 @@
+"""What a generated module promises its caller."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance.modules import HEADER, random_weights
+
+from cnndsl.backends.numba_cpu.emit import emit
+from cnndsl.backends.reference.run import run
+from cnndsl.driver.load import load
+from cnndsl.ir.graph import Graph
+from cnndsl.passes.pipeline import optimize
+from cnndsl.weights.files import write
+
+PROGRAM = """\
+network small(classes = 5)
+input image: float32[N, 3, H, W]
+trunk = image -> conv3x3(20, stride=2) -> bn -> relu -> maxpool2x2
+output logits = (trunk -> conv3x3(20)) + trunk -> relu -> global_avgpool -> dense(classes)
+"""
+
+TWO_OUTPUTS = """\
+network two()
+input a: float32[N, 4, 8]
+input words: int64[N, 8]
+s = a + (words -> embedding(7, 4))
+output sum = s
+output gate = s -> sigmoid
+"""
+
+
+def write_module(folder: Path, program: str, name: str) -> tuple[ModuleType, Graph, dict[str, Any]]:
+    source = folder / f"{name}.cnn"
+    source.write_text(program)
+    graph = load(source).graph
+    weights = random_weights(graph, seed=3)
+    path = folder / f"{name}.py"
+    path.write_text(emit(optimize(graph).graph, name, header=HEADER))
+    write(folder / f"{name}.safetensors", weights)
+    return import_file(path), graph, weights
+
+
+def import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Graph, dict[str, Any]]]:
+    yield write_module(tmp_path_factory.mktemp("small"), PROGRAM, "small_net")
+
+
+@pytest.fixture(scope="module")
+def net(small: Any) -> Any:
+    return small[0].load(threads=2)
+
+
+def image(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def expected(small: Any, x: np.ndarray) -> np.ndarray:
+    return run(small[1], {"image": x.astype(np.float64)}, small[2])["logits"]
+
+
+def test_tables_describe_the_interface(small: Any) -> None:
+    module, graph, _ = small
+    assert module.INPUTS == {"image": {"dtype": "float32", "shape": ("N", 3, "H", "W")}}
+    assert module.OUTPUTS == {"logits": {"dtype": "float32", "shape": ("N", 5)}}
+    assert {n: p["shape"] for n, p in module.PARAMETERS.items()} == {
+        p.value.name: p.spec.shape for p in graph.parameters
+    }
+
+
+def test_nothing_is_compiled_at_import(small: Any, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh_net.py"
+    fresh.write_bytes(Path(small[0].__file__).read_bytes())
+    module = import_file(fresh)
+    assert not any(k.signatures for k in (*module.KERNELS, module.run))
+    assert all(s._address is None for s in module.SIGNATURES.values())
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, 32), (3, 3, 17, 40), (2, 3, 4, 3), (1, 3, 130, 6)])
+def test_any_size_equals_the_reference(small: Any, net: Any, shape: tuple[int, ...]) -> None:
+    x = image(*shape)
+    np.testing.assert_allclose(net(x), expected(small, x), rtol=1e-5, atol=1e-5)
+
+
+def test_strided_and_reversed_inputs(small: Any, net: Any) -> None:
+    whole = image(2, 20, 24, 3)
+    for x in (whole.transpose(0, 3, 1, 2), whole.transpose(0, 3, 1, 2)[:, ::-1, ::2, ::-1]):
+        assert not x.flags.c_contiguous
+        np.testing.assert_allclose(net(x), expected(small, x), rtol=1e-5, atol=1e-5)
+
+
+def test_results_do_not_alias_one_another_or_the_input(net: Any) -> None:
+    x = image(1, 3, 32, 32)
+    kept = x.copy()
+    first = net(x)
+    copy = first.copy()
+    second = net(image(1, 3, 32, 32, seed=1))
+    assert not np.shares_memory(first, second)
+    np.testing.assert_array_equal(first, copy)
+    np.testing.assert_array_equal(x, kept)
+    assert not np.array_equal(first, second)
+
+
+def test_calls_from_many_threads(small: Any, net: Any) -> None:
+    inputs = [image(1 + i % 3, 3, 20 + i % 4, 33, seed=i) for i in range(40)]
+    wanted = [expected(small, x) for x in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for got, want in zip(pool.map(net, inputs), wanted, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_does_not_change_a_bit(small: Any, net: Any, threads: int) -> None:
+    x = image(2, 3, 45, 31)
+    np.testing.assert_array_equal(small[0].load(threads=threads)(x), net(x))
+
+
+def test_plans_are_kept_but_not_without_bound(net: Any) -> None:
+    for size in range(10, 30):
+        net(image(1, 3, size, size))
+    assert len(net._plans) <= 8
+    plan = net._plan({"image": (1, 3, 29, 29)})
+    assert net._plan({"image": (1, 3, 29, 29)}) is plan
+
+
+def test_warmup_plans_ahead(small: Any) -> None:
+    warm = small[0].load()
+    warm.warmup((1, 3, 32, 32))
+    assert list(warm._plans) == [((1, 3, 32, 32),)]
+    with pytest.raises(TypeError, match="warmup takes 1 shape"):
+        warm.warmup()
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (image(1, 4, 32, 32), ValueError, r"input 'image' must be \[N, 3, H, W\], got \[1, 4, 32,"),
+        (image(3, 32, 32), ValueError, r"'image' must be \[N, 3, H, W\], got \[3, 32, 32\]"),
+        (image(1, 3, 8, 8).astype(np.float64), TypeError, "'image' must be float32, got float64"),
+        ([[1.0]], TypeError, "'image' must be a NumPy array, got list"),
+        (image(0, 3, 8, 8), ValueError, "'image' is empty"),
+    ],
+)
+def test_unfit_inputs_are_named(net: Any, value: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        net(value)
+
+
+def test_unfit_calls_are_named(net: Any) -> None:
+    x = image(1, 3, 8, 8)
+    with pytest.raises(TypeError, match="input 'image' is missing"):
+        net()
+    with pytest.raises(TypeError, match="takes 1 input"):
+        net(x, x)
+    with pytest.raises(TypeError, match="no input 'picture'"):
+        net(picture=x)
+    with pytest.raises(TypeError, match="given twice"):
+        net(x, image=x)
+
+
+def test_every_misfit_of_the_weights_is_named(small: Any) -> None:
+    module, _, weights = small
+    broken = dict(weights)
+    broken["dense.bias"] = np.zeros(6, np.float32)
+    broken["conv3x3.weight"] = broken["conv3x3.weight"].astype(np.float64)
+    broken["stray"] = np.zeros(1, np.float32)
+    del broken["bn.bias"]
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        module.load(broken)
+    text = str(caught.value)
+    assert "bn.bias is missing, expected float32 [20]" in text
+    assert "dense.bias must be float32 [5], got float32 [6]" in text
+    assert "conv3x3.weight must be float32 [20, 3, 3, 3], got float64 [20, 3, 3, 3]" in text
+    assert "stray is not part of the network" in text
+
+
+def test_weights_from_a_mapping_and_from_a_path(small: Any, net: Any) -> None:
+    module, _, weights = small
+    x = image(1, 3, 16, 16)
+    np.testing.assert_array_equal(module.load(weights)(x), net(x))
+    path = Path(module.__file__).with_suffix(".safetensors")
+    np.testing.assert_array_equal(module.load(path)(x), net(x))
+    np.testing.assert_array_equal(module.load(str(path))(x), net(x))
+
+
+def test_a_size_too_small_names_the_layer(tmp_path: Path) -> None:
+    program = "network n()\ninput x: float32[N, 2, H]\noutput y = x -> conv5(3, padding=valid)\n"
+    module, _, weights = write_module(tmp_path, program, "valid_net")
+    with pytest.raises(ValueError, match="conv5: the input is too small"):
+        module.load(weights)(image(1, 2, 4))
+
+
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
+    module, graph, weights = write_module(tmp_path, TWO_OUTPUTS, "two_net")
+    a = image(2, 4, 8)
+    words = np.arange(16).reshape(2, 8) % 7
+    net = module.load()
+    got = net(a, words)
+    assert list(got) == ["sum", "gate"]
+    assert list(net(words=words, a=a)) == ["sum", "gate"]
+    for name, value in run(graph, {"a": a, "words": words}, weights).items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match=r"'words' must hold indices 0\.\.6, got 1\.\.7"):
+        net(a, words + 1)
+    with pytest.raises(ValueError, match=r"input 'words' must be \[N, 8\], got \[3, 8\]"):
+        net(a, np.zeros((3, 8), np.int64))
+
+
+def test_a_forked_process_has_threads_of_its_own(small: Any, net: Any) -> None:
+    if not hasattr(sys.modules["os"], "fork"):
+        pytest.skip("no fork on this system")
+    import multiprocessing
+
+    x = image(1, 3, 32, 32)
+    want = net(x)
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: queue.put(net(x)))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    np.testing.assert_array_equal(queue.get(), want)
+
+
+def test_threads_are_daemons(net: Any) -> None:
+    net(image(1, 3, 8, 8))
+    helpers = [t for t in threading.enumerate() if t.name.startswith("small_net-")]
+    assert helpers
+    assert all(t.daemon for t in helpers)
