@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-NETWORKS = ("resnet18", "resnet50", "mobilenet_v1", "vgg16", "inception", "unet", "wavenet")
+NETWORKS = sorted(path.stem for path in EXAMPLES.glob("*.cnn"))
 
 
 def main() -> None:

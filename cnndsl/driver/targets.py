@@ -53,8 +53,8 @@ def base_path(output: Path | None, network: str, targets: Sequence[str]) -> Path
             f"-o {output} ends in {path.suffix}; {' and '.join(targets)} "
             f"writes {' and '.join(suffixes)}"
         )
-    if not path.name:
-        raise RequestError(f"-o {output} names no file")
+    if not path.name or (output == path and path.is_dir()):
+        raise RequestError(f"-o {output} names no file: write {path / (network or 'net')}")
     if ".py" in suffixes:
         _check_module_name(path.name)
     return path

@@ -50,6 +50,11 @@ def test_names_that_python_cannot_import_are_refused(output: str) -> None:
         base_path(Path(output), "net", ["numba-cpu"])
 
 
+def test_a_folder_is_no_main_file(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="names no file: write .*/net"):
+        base_path(tmp_path, "net", ["numba-cpu"])
+
+
 def test_networks_named_like_modules_need_another_name() -> None:
     with pytest.raises(RequestError, match="hide"):
         base_path(None, "random", ["numba-cpu"])
