@@ -50,7 +50,7 @@ def fold_constants(graph: Graph, weights: Mapping[str, Array]) -> tuple[Graph, d
     computed: list[Parameter] = []
     left: list[Node] = []
     for node in graph.nodes:
-        if node.output.name not in graph.load_time or node.output.name in graph.output_values:
+        if node.output.name not in graph.load_time:
             left.append(node)
             continue
         values[node.output.name] = node.op.evaluate(

@@ -29,15 +29,15 @@ from cnndsl.types.tensor import TensorType
 
 Case = tuple[Op, tuple[TensorType, ...], Mapping[str, int]]
 
-SPATIAL = {1: (9,), 2: (7, 8), 3: (5, 4, 6)}
+KNOWN = {1: (10,), 2: (8, 7), 3: (5, 4, 6)}
+SYMBOLIC = {1: (9,), 2: (7, 9), 3: (6, 5, 5)}
 SYMBOLS = {1: ("W",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
 def maps(rank: int, channels: int) -> Iterator[tuple[TensorType, dict[str, int]]]:
     """Yield the type of a map with known and with symbolic extents, and sizes for it."""
-    spatial = SPATIAL[rank]
-    yield float32("N", channels, *spatial), {"N": 3}
-    sizes = dict(zip(SYMBOLS[rank], spatial))
+    yield float32("N", channels, *KNOWN[rank]), {"N": 3}
+    sizes = dict(zip(SYMBOLS[rank], SYMBOLIC[rank]))
     yield float32("N", channels, *SYMBOLS[rank]), {"N": 1, **sizes}
 
 

@@ -246,8 +246,8 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 
 
 def test_formulas_of_an_input_are_solved_for_their_symbol() -> None:
-    """x is [N, 4, 2*h + 1, 3*w]; group norm must shape its result by them when it runs."""
+    """x is [N, 4, 2*h + 3, 3*w]; group norm must shape its result by them when it runs."""
     h, w = Dim.symbol("h"), Dim.symbol("w")
-    x = float32("N", 4, h * 2 + 1, w * 3)
+    x = float32("N", 4, h * 2 + 3, w * 3)
     for op in (GroupNorm(groups=2), ChannelShuffle(groups=2), LRN(size=2)):
         check_agrees(graph_of(op, [x]), {"N": 2, "h": 3, "w": 2})

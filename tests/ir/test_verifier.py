@@ -16,6 +16,8 @@ from cnndsl.ops.activation import Relu
 from cnndsl.ops.conv import Conv
 from cnndsl.ops.fused import Fused
 from cnndsl.ops.pool import MaxPool
+from cnndsl.ops.shape import Reshape
+from cnndsl.ops.slicing import Slice
 
 CONV = Conv(out_channels=4, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), bias=True)
 
@@ -73,6 +75,10 @@ BROKEN: list[tuple[str, str, Callable[[Graph], Graph]]] = [
 
 def test_a_sound_graph_passes() -> None:
     verify(small())
+    b = GraphBuilder()
+    x = b.input("x", float32("N", 4, 2, 3))
+    # The extents of a reshape are no extents per spatial axis; a slice may have no stop.
+    verify(b.graph(b.add(Slice(axis=1, start=1), b.add(Reshape(shape=(4, 6)), x))))
 
 
 @pytest.mark.parametrize("check, place, break_", BROKEN)

@@ -125,7 +125,16 @@ def shared_layer_with_norm() -> Graph:
     return b.graph(b.add(Mul(), *values))
 
 
+def equal_layers_with_other_weights() -> Graph:
+    """Two layers of one kind on one value are two layers; one layer used twice is one."""
+    b, x = start()
+    first, second = b.add(conv(), x), b.add(conv(), x)
+    again = b.add(conv(), x, params=b.nodes[0].params)
+    return b.graph(y=b.add(Concat(), first, second, again))
+
+
 GRAPHS = (
+    equal_layers_with_other_weights,
     residual_block,
     projected_block,
     norms_after_every_layer,
