@@ -200,7 +200,7 @@ def _shared_owner(
         taken = recording.next()
         if taken is None:
             return ctx.error("CNN213", f"{word} has no weights in the first use to share", span)
-        owner = taken if owner is None else owner
+        owner = taken
     for recording in ctx.sharing:
         if recording.replayed is None:
             recording.owners.append(place if owner is None else owner)

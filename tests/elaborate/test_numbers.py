@@ -159,6 +159,13 @@ def test_what_is_decided_holds_for_all_sizes(
     )
 
 
+def test_a_product_with_a_factor_that_may_be_negative_is_not_bounded() -> None:
+    height, width = Dim.symbol("H"), Dim.symbol("W")
+    below_zero = (height - 5) // 2
+    assert bounds(below_zero) == (-2, None)
+    assert bounds(below_zero * width) == (None, None)
+
+
 def test_decisions_about_symbols_that_must_be_made() -> None:
     for claim in ("x.height >= 1", "2 * x.height + 1 > 2", "x.height + 1 != x.height"):
         assert errors_of(f"output y = x -> relu\nassert {claim}") == []
