@@ -226,7 +226,7 @@ def test_outputs_of_one_value_or_of_an_input_are_copies() -> None:
     b = GraphBuilder()
     x = b.input("x", float32("N", 2))
     h = b.add(Relu(), x)
-    tail = b.add(Tanh(), h)
+    tail = b.add(Relu(), b.add(Tanh(), h))
     # The output called tanh_1 is not the value of that name, which must give way.
     graph = b.graph(first=h, second=h, same=x, relu_0=h, tanh_1=h, tail=tail)
     check_agrees(graph, {"N": 3})
