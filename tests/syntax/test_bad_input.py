@@ -53,6 +53,7 @@ def codes(text: str) -> list[str]:
         ("x = '" * 16_000, "CNN105"),
         (")" * (MEGABYTE // 32), "CNN101"),
         ("(\nlet " * 15_000, "CNN402"),
+        (")" * 200 + "(" * 101, "CNN402"),
         ("x = (\n\nlet y = (a)\n" * 90, "CNN101"),
         ('"' * 90_000, "CNN100"),
         ('x"); import os', "CNN105"),
