@@ -10,7 +10,6 @@ import click
 from cnndsl.analysis.cost import summarize
 from cnndsl.cli.options import json_option, program_argument, settings_option
 from cnndsl.cli.report import Report
-from cnndsl.diagnostics.render import to_json
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
 
@@ -26,13 +25,7 @@ def command(report: Report, file: Path, settings: Mapping[str, Setting]) -> None
     report.warnings(loaded.warnings)
     summary = summarize(loaded.graph)
     if report.as_json:
-        report.json(
-            {
-                "ok": True,
-                "network": summary.network,
-                "diagnostics": [to_json(d) for d in loaded.warnings],
-            }
-        )
+        report.json({"ok": True, "network": summary.network})
         return
     click.echo(
         f"{file}: ok, network {summary.network} with {len(summary.layers)} layers "

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -24,11 +24,13 @@ class Report:
     """How this run of the command speaks; `as_json` is set by the option --json."""
 
     as_json: bool = False
+    _held: list[Diagnostic] = field(default_factory=list)
 
     def errors(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Show the diagnostics that ended the command; with --json, as its result."""
         if self.as_json:
-            self.json({"ok": False, "diagnostics": [to_json(d) for d in diagnostics]})
+            self._held = list(diagnostics)
+            self.json({"ok": False})
             return
         self.warnings(diagnostics)
         count = sum(d.severity is Severity.ERROR for d in diagnostics)
@@ -36,16 +38,18 @@ class Report:
             click.echo(f"{count} errors", err=True)
 
     def warnings(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Show diagnostics on stderr; with --json they belong to the result instead."""
+        """Show diagnostics on stderr; with --json they become part of the result instead."""
         if self.as_json:
+            self._held += diagnostics
             return
         color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         for d in diagnostics:
             click.echo(render(d, color=color) + "\n", err=True)
 
     def json(self, value: dict[str, Any]) -> None:
-        """Print a result as JSON (RFC 8259: a number that is not finite becomes null)."""
-        click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+        """Print a result, with the diagnostics, as JSON; a number that is not finite is null."""
+        result = {**_finite(value), "diagnostics": [to_json(d) for d in self._held]}
+        click.echo(json.dumps(result, indent=2, allow_nan=False))
 
 
 def table(

@@ -118,8 +118,6 @@ def pinned(threads: int | None) -> Iterator[int]:
         return
     before = os.sched_getaffinity(0)
     chosen = sorted(before)[: threads or len(before)]
-    # Numba reads the variable when it is first imported.
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(len(chosen)))
     os.sched_setaffinity(0, chosen)
     try:
         yield len(chosen)

@@ -48,7 +48,8 @@ def test_check_reports_warnings_without_failing(cnndsl: Any) -> None:
     outcome = cnndsl("check", "net.cnn")
     assert outcome.code == 0
     assert "warning[CNN901]" in outcome.err
-    (warning,) = cnndsl("check", "net.cnn", "--json").json["diagnostics"]
+    (warning,) = cnndsl("summary", "net.cnn", "--json").json["diagnostics"]
+    assert cnndsl("check", "net.cnn", "--json").json["diagnostics"] == [warning]
     assert (warning["code"], warning["line"], warning["column"]) == ("CNN901", 5, 1)
 
 

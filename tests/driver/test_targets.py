@@ -51,7 +51,7 @@ def test_names_that_python_cannot_import_are_refused(output: str) -> None:
 
 
 def test_a_folder_is_no_main_file(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="names no file: write .*/net"):
+    with pytest.raises(RequestError, match=r"names no file: write .*/net"):
         base_path(tmp_path, "net", ["numba-cpu"])
 
 
