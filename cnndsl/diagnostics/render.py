@@ -8,7 +8,6 @@ from typing import Any
 from cnndsl.diagnostics.excerpt import ExcerptLine, excerpt, visible
 from cnndsl.diagnostics.model import Diagnostic, Severity, Span
 
-
 MAX_TEXT = 2_000
 """Characters of a message that are shown; a name in it may be as long as the source."""
 

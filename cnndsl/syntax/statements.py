@@ -88,6 +88,7 @@ def match_brackets(tokens: Sequence[Token]) -> Brackets:
 def split_statements(tokens: Sequence[Token], brackets: Brackets) -> Iterator[range]:
     """Yield the token ranges of the statements; `{` ends one, its body's statements follow."""
     inside_until = 0  # tokens before this index stand in ( ) or [ ]
+    ends = brackets.pairs | {u.opener: u.stop for u in brackets.unclosed}
     stops = {u.stop for u in brackets.unclosed if u.closer is None}
     start = 0
     for i, token in enumerate(tokens):
@@ -105,8 +106,8 @@ def split_statements(tokens: Sequence[Token], brackets: Brackets) -> Iterator[ra
         if begins and i > start:
             yield range(start, i)
             start = i
-        if token.type in ("LPAR", "LSQB") and i in brackets.pairs:
-            inside_until = max(inside_until, brackets.pairs[i])
+        if token.type in ("LPAR", "LSQB"):
+            inside_until = max(inside_until, ends.get(i, i))
     if start < len(tokens):
         yield range(start, len(tokens))
 
