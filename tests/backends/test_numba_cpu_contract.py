@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -39,7 +37,7 @@ output gate = s -> sigmoid
 """
 
 
-def write_module(folder: Path, program: str, name: str) -> tuple[ModuleType, Graph, dict[str, Any]]:
+def write_module(folder: Path, program: str, name: str) -> tuple[Any, Graph, dict[str, Any]]:
     source = folder / f"{name}.cnn"
     source.write_text(program)
     graph = load(source).graph
@@ -50,7 +48,7 @@ def write_module(folder: Path, program: str, name: str) -> tuple[ModuleType, Gra
     return import_file(path), graph, weights
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -61,8 +59,8 @@ def import_file(path: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Graph, dict[str, Any]]]:
-    yield write_module(tmp_path_factory.mktemp("small"), PROGRAM, "small_net")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Graph, dict[str, Any]]:
+    return write_module(tmp_path_factory.mktemp("small"), PROGRAM, "small_net")
 
 
 @pytest.fixture(scope="module")

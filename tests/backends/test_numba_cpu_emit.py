@@ -156,7 +156,7 @@ def test_integers_are_not_returned(tmp_path: Path) -> None:
     source.write_text(
         "network n()\ninput i: int64[N, 4]\noutput twin = i\noutput y = i -> embedding(3, 2)\n"
     )
-    with pytest.raises(CompileError, match="CNN702.*cannot return twin"):
+    with pytest.raises(CompileError, match=r"CNN702.*cannot return twin"):
         emit(load(source).graph, "net", header=HEADER)
 
 

@@ -65,9 +65,11 @@ def vector_cases() -> list[Case]:
     found = []
     for batch, features in itertools.product((1, 3, 17), (1, 10, 33, 64)):
         x = floats(batch, features)
-        for out in (1, 7, 16, 40):
-            for bias in (True, False):
-                found.append(Case(dense.Dense(out_features=out, bias=bias), (x,)))
+        found += [
+            Case(dense.Dense(out_features=out, bias=bias), (x,))
+            for out in (1, 7, 16, 40)
+            for bias in (True, False)
+        ]
         found += [
             Case(activation.Softmax(axis=1), (x,)),
             Case(norm.BatchNorm(), (x,)),
