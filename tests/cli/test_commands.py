@@ -258,7 +258,13 @@ def test_verify_fails_when_a_backend_is_wrong(cnndsl: Any, monkeypatch: pytest.M
     outcome = cnndsl("verify", "net.cnn", "--json")
     assert outcome.code == 1
     assert outcome.json["ok"] is False
-    assert outcome.json["differences"][0]["max_abs"] is None
+    (first, *_) = outcome.json["differences"]
+    assert (first["backend"], first["output"], first["ok"]) == ("numba-cpu", "scores", False)
+    assert first["max_abs"] is None
+    outcome = cnndsl("verify", "net.cnn")
+    assert outcome.code == 1
+    (row, *_) = [line.split() for line in outcome.out.splitlines() if "numba-cpu" in line]
+    assert row == ["numba-cpu", "scores", "nan", "nan", "nan", "above", "0.0001"]
 
 
 def test_fmt(cnndsl: Any) -> None:
