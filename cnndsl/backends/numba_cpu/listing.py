@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from math import inf
 
+from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Word
 from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.backends.numba_cpu.interface import extent_text, shape_text
-from cnndsl.backends.numba_cpu.lower import Arg, Call, Ref, Word
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
 from cnndsl.ops.conv import Conv
