@@ -153,9 +153,13 @@ class Conditional:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """head -> link -> link: at least two links; composition from left to right."""
+    """head -> link -> link: at least two links; composition from left to right.
+
+    `arrows` is where each arrow stands: one before every link but the head.
+    """
 
     links: tuple[Expr, ...]
+    arrows: tuple[Span, ...]
     span: Span
 
 

@@ -167,7 +167,8 @@ class _Builder:
         return ast.Conditional(condition, then, otherwise, span)
 
     def _chain(self, children: Sequence[Child], span: Span) -> object:
-        return ast.Chain(tuple(map(_expr, _nodes(children))), span)
+        arrows = tuple(self._token_span(c) for c in children if isinstance(c, Token))
+        return ast.Chain(tuple(map(_expr, _nodes(children))), arrows, span)
 
     def _binary(self, children: Sequence[Child], span: Span) -> object:
         left, right = map(_expr, _nodes(children))

@@ -1,8 +1,9 @@
 """Print a program in its one canonical form.
 
-The form depends on the Ast, the comments and the blank lines between statements, on nothing
-else. A comment goes to the next place where a line may break; that place then breaks, so that
-printing the result again gives the same text.
+The form depends on the Ast, the comments, the blank lines between statements and the arrows of
+chains that begin a line, on nothing else. Such an arrow keeps its line, because the stages of a
+network read better than a filled paragraph. A comment goes to the next place where a line may
+break; that place then breaks, so that printing the result again gives the same text.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class _Formatter:
                 head = concat("block ", node.name.name, self._parameters(node.parameters))
                 if isinstance(node.body, tuple):
                     return concat(head, " ", self._body(node.body, node))
-                return self._bound(head, node.body)
+                return self._defined(head, node.body)
             case ast.Bind():
                 keyword = "let " if node.constant else ""
                 return self._bound(keyword + _names(node.names), node.value)
@@ -131,6 +132,13 @@ class _Formatter:
 
     def _bound(self, head: Document, value: ast.Expr) -> Document:
         return concat(head, " = ", self._value(value))
+
+    def _defined(self, head: Document, body: ast.Expr) -> Document:
+        """Return a block whose body has a line of its own where it is whole only there."""
+        if isinstance(body, ast.ListExpr | ast.Comprehension):
+            return self._bound(head, body)
+        value = self._value(body)
+        return fill(concat(head, " ="), [(indent(CONTINUATION_INDENT, Line()), value)])
 
     def _body(self, statements: Sequence[ast.Statement], node: ast.Block | ast.For) -> Document:
         inside = self.statements(statements, node.span.end - 1)
@@ -296,15 +304,19 @@ class _Formatter:
         condition = self._expression(node.condition, _OR)
         before_else = self._line(node.otherwise.span.start)
         otherwise = self._expression(node.otherwise)
-        rest = concat(before_if, "if ", condition, before_else, "else ", otherwise)
-        return group(then, indent(CONTINUATION_INDENT, rest))
+        parts = [
+            (before_if, concat("if ", condition)),
+            (before_else, concat("else ", otherwise)),
+        ]
+        return indent(CONTINUATION_INDENT, fill(then, parts))
 
     def _chain(self, node: ast.Chain) -> Document:
         head = self._expression(node.links[0], _OR)
         parts = []
-        for link in node.links[1:]:
-            line = self._line(link.span.start)
-            parts.append((line, concat("-> ", self._expression(link, _OR))))
+        for arrow, link in zip(node.arrows, node.links[1:], strict=True):
+            comments = self._take(link.span.start)
+            line = Line(hard=_begins_line(arrow))
+            parts.append((concat(*comments, line), concat("-> ", self._expression(link, _OR))))
         return indent(CONTINUATION_INDENT, fill(head, parts))
 
 
@@ -322,6 +334,14 @@ def _tightness(node: ast.Expr) -> int:
             return _NOT if node.operator == "not" else _SIGN
         case _:
             return _POSTFIX
+
+
+def _begins_line(arrow: Span) -> bool:
+    """Return whether the author began a line with an arrow, or ended one with it."""
+    text = arrow.source.text
+    before = text[text.rfind("\n", 0, arrow.start) + 1 : arrow.start]
+    after = text[arrow.end :].partition("\n")[0].strip()
+    return not before.strip() or not after or after.startswith("#")
 
 
 def _names(names: Sequence[ast.Name]) -> str:

@@ -20,10 +20,14 @@ def bare(node: Any) -> Any:
         values = tuple(
             bare(value)
             for value in (getattr(node, f.name) for f in fields(node))
-            if not isinstance(value, Span)
+            if not isinstance(value, Span) and not _is_spans(value)
         )
         return (type(node).__name__, *values)
     return node
+
+
+def _is_spans(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Span)
 
 
 def parsed(text: str) -> ast.Program:
