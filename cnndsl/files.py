@@ -62,6 +62,20 @@ def write_file(path: Path, content: bytes, *, force: bool = False) -> None:
     write_files({path: content}, force=force)
 
 
+def require_plain(path: Path) -> None:
+    """Raise CompileError (CNN801) for what is no plain file: reading a pipe might never end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise CompileError(unreadable(path, error)) from None
+    except ValueError as error:  # a NUL byte in the name
+        raise CompileError(unreadable(path, OSError(str(error)))) from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        message = f"cannot read {path}: it is {kind}"
+        raise CompileError(Diagnostic(code="CNN801", message=message))
+
+
 def unwritable(path: Path, error: OSError) -> Diagnostic:
     """Say that a file could not be written, and why."""
     return Diagnostic(code="CNN801", message=f"cannot write {path}: {reason(error)}")

@@ -16,7 +16,7 @@ LAYERS = (
     {"types"},
     {"ops"},
     {"ir"},
-    {"analysis", "passes", "plan", "weights", "syntax", "elaborate"},
+    {"analysis", "passes", "weights", "syntax", "elaborate"},
     {"backends"},
     {"driver"},
     {"cli", "docs"},

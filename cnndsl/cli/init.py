@@ -9,11 +9,12 @@ import click
 
 from cnndsl.cli.options import force_option, program_argument, settings_option
 from cnndsl.cli.report import Report, progress
+from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import load
+from cnndsl.driver.prepare import weights_for
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.files import write_file
 from cnndsl.weights.files import serialize
-from cnndsl.weights.initialize import initialize
 
 
 @click.command("init")
@@ -44,7 +45,7 @@ def command(
     loaded = load(file, settings)
     report.warnings(loaded.warnings)
     with progress(f"initialising {loaded.graph.name}"):
-        weights = initialize(loaded.graph, seed)
+        weights = weights_for(loaded.graph, Choice(settings, seed=seed))
         write_file(output, serialize(output, weights), force=force)
     elements = sum(array.size for array in weights.values())
     click.echo(f"{output}  {len(weights)} tensors, {elements:,} numbers")

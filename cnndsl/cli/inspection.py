@@ -60,7 +60,7 @@ def tree_lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
     head = "  " * depth + (f"{name}: " if name else "")
     if is_dataclass(value) and not isinstance(value, (Source, Span)):
         inner = [(f.name, getattr(value, f.name)) for f in fields(value)]
-        inner = [(n, v) for n, v in inner if not isinstance(v, (Source, Span))]
+        inner = [(n, v) for n, v in inner if not _is_place(v)]
         plain = [(n, v) for n, v in inner if not _is_nested(v)]
         shown = ", ".join(f"{n}={v!a}" for n, v in plain)
         yield f"{head}{type(value).__name__}({shown})"
@@ -71,6 +71,11 @@ def tree_lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
         yield f"{head.rstrip()}"
         for item in value:
             yield from tree_lines(item, "", depth + 1)
+
+
+def _is_place(value: Any) -> bool:
+    places = value if isinstance(value, tuple) and value else (value,)
+    return all(isinstance(item, (Source, Span)) for item in places)
 
 
 def _is_nested(value: Any) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
 from cnndsl.elaborate.inputs import Setting
@@ -85,17 +84,10 @@ def choice(settings: Mapping[str, Setting], weights: Path | None, seed: int | No
     return Choice(settings, weights, seed or 0)
 
 
-def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    report = ctx.find_object(Report)
-    if value and report is not None:
-        report.as_json = True
-
-
+# Whether it was given is the Report's to know, which must speak JSON of wrong usage too.
 json_option = click.option(
     "--json",
     is_flag=True,
     expose_value=False,
-    is_eager=True,
-    callback=_set_json,
     help="Print the result, or what is wrong, as JSON.",
 )

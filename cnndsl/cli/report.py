@@ -18,10 +18,13 @@ from cnndsl.diagnostics.render import render, to_json
 WIDE = 200
 """Columns of a table that goes to a file or a pipe, where nothing need be cut."""
 
+_MOST = 100
+"""Errors shown; a file of foreign weights may give one for each of its tensors."""
+
 
 @dataclass
 class Report:
-    """How this run of the command speaks; `as_json` is set by the option --json."""
+    """How this run of the command speaks; `as_json` if --json was given."""
 
     as_json: bool = False
     _held: list[Diagnostic] = field(default_factory=list)
@@ -32,10 +35,16 @@ class Report:
             self._held = list(diagnostics)
             self.json({"ok": False})
             return
-        self.warnings(diagnostics)
+        self.warnings(diagnostics[:_MOST])
         count = sum(d.severity is Severity.ERROR for d in diagnostics)
         if count > 1:
-            click.echo(f"{count} errors", err=True)
+            rest = f"; the first {_MOST} are shown" if len(diagnostics) > _MOST else ""
+            click.echo(f"{count} errors{rest}", err=True)
+
+    def fault(self, message: str) -> None:
+        """With --json, give as the result what no diagnostic stands for; stderr has it already."""
+        if self.as_json:
+            self.json({"ok": False, "error": message})
 
     def warnings(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Show diagnostics on stderr; with --json they become part of the result instead."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ops.base import Array
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -26,7 +30,8 @@ def read_image(path: Path, channels: int, height: int, width: int) -> Array:
     One channel gives luminance in 0..1, not normalised. Raises CompileError (CNN803).
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        import PIL
+        import PIL.Image
     except ImportError:
         raise _unusable(
             path, "reading pictures needs Pillow", "pip install 'cnndsl[image]'"
@@ -37,16 +42,17 @@ def read_image(path: Path, channels: int, height: int, width: int) -> Array:
     try:
         with warnings.catch_warnings():
             # Pillow warns of a picture that would expand into too much memory; take it as refusal.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path) as picture:
                 scale = max(height / picture.height, width / picture.width) * _RESIZE
                 size = (int(picture.width * scale + 1e-6), int(picture.height * scale + 1e-6))
-                if size[0] * size[1] > 4 * (Image.MAX_IMAGE_PIXELS or 1 << 27):
+                if size[0] * size[1] > 4 * (PIL.Image.MAX_IMAGE_PIXELS or 1 << 27):
                     raise _unusable(path, "the picture is too long and thin to be resized", None)
-                resized = picture.convert(mode).resize(size, Image.Resampling.BILINEAR)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+                plain = _eight_bits(picture, path).convert(mode)
+                resized = plain.resize(size, PIL.Image.Resampling.BILINEAR)
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         raise _unusable(path, "the picture has too many pixels", None) from None
-    except UnidentifiedImageError:
+    except PIL.UnidentifiedImageError:
         raise _unusable(path, "it is not a picture that Pillow can read", None) from None
     except (OSError, ValueError, SyntaxError) as error:
         raise _unusable(path, str(error), None) from None
@@ -58,6 +64,18 @@ def read_image(path: Path, channels: int, height: int, width: int) -> Array:
     if channels == 3:
         pixels = (pixels - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
+
+
+def _eight_bits(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
+    """Return a picture with values of 8 bits: Pillow's own conversion would cut larger ones off."""
+    import PIL.Image
+
+    if picture.mode.startswith("I;16"):
+        values = np.asarray(picture).astype(np.uint32)
+        return PIL.Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise _unusable(path, "its values have 32 bits, of unknown range", None)
+    return picture
 
 
 def _unusable(path: Path, reason: str, help: str | None) -> CompileError:

@@ -10,7 +10,8 @@ import numpy as np
 from cnndsl.backends.reference.run import check_inputs
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver import image
-from cnndsl.files import unreadable
+from cnndsl.driver.memory import require_room_to_run
+from cnndsl.files import require_plain, unreadable
 from cnndsl.ir.graph import Graph, Input
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import Dim, Extent, substitute
@@ -19,19 +20,20 @@ from cnndsl.types.extents import Dim, Extent, substitute
 def read_inputs(graph: Graph, files: Mapping[str, Path]) -> dict[str, Array]:
     """Return the arrays of the inputs, by name, which fit the network.
 
-    Raises CompileError (CNN204, CNN801, CNN803).
+    Raises CompileError (CNN204, CNN401, CNN801, CNN803).
     """
     inputs = {i.value.name: i for i in graph.inputs}
     usual = dict(graph.usual_sizes)
     found: dict[str, Array] = {}
     for name, path in files.items():
+        require_plain(path)
         if path.suffix.lower() in image.SUFFIXES and name in inputs:
             found[name] = image.read_image(path, *_picture_shape(inputs[name], usual, path))
         else:
             found[name] = read_array(path)
             if name in inputs:
                 _check_dtype(inputs[name], found[name], path)
-    check_inputs(graph, found)
+    require_room_to_run(graph, check_inputs(graph, found))
     return found
 
 

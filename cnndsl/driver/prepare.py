@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import Loaded, load
+from cnndsl.driver.memory import require_room_for_weights
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 from cnndsl.passes.pipeline import Optimized, optimize
@@ -45,4 +46,5 @@ def weights_for(graph: Graph, choice: Choice) -> dict[str, Array]:
     """Return the weights of a source program's graph, from the chosen file or the seed."""
     if choice.weights is not None:
         return match(graph, files.read(choice.weights))
+    require_room_for_weights(graph)
     return initialize(graph, choice.seed)

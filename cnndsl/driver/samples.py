@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.memory import require_room_to_run
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import symbols_of
@@ -39,6 +40,7 @@ def usual_sizes(graph: Graph, batch: int = 1) -> dict[str, int]:
 
 def random_inputs(graph: Graph, seed: int, sizes: Mapping[str, int]) -> dict[str, Array]:
     """Return standard normal values, and for integer inputs valid indices."""
+    require_room_to_run(graph, sizes)
     rng = np.random.default_rng(seed)
     inputs: dict[str, Array] = {}
     for i in graph.inputs:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.files import unreadable, write_file
+from cnndsl.files import require_plain, unreadable, write_file
 from cnndsl.ops.base import Array
 from cnndsl.weights import npz, safetensors
 from cnndsl.weights.errors import WeightsFormatError
@@ -27,6 +27,7 @@ def read(path: Path) -> dict[str, Array]:
 
     Time and memory are bounded by the file's size. Raises CompileError (CNN601, CNN801).
     """
+    require_plain(path)
     try:
         with open(path, "rb") as f:
             start = f.read(2)

@@ -141,6 +141,14 @@ def test_compile_with_wrong_weights_writes_nothing(cnndsl: Any) -> None:
     assert names() == before
 
 
+def test_errors_shown_are_bounded(cnndsl: Any) -> None:
+    files.write(Path("w.npz"), {f"a{i}": np.zeros(1, np.float32) for i in range(1000)})
+    outcome = cnndsl("compile", "net.cnn", "--weights", "w.npz")
+    assert outcome.code == 1
+    assert outcome.err.count("error[") == 100
+    assert outcome.err.endswith("1007 errors; the first 100 are shown\n")
+
+
 def test_onnx_versions(cnndsl: Any) -> None:
     cnndsl("compile", "net.cnn", "--target", "onnx", "--opset", 18, "--ir-version", 9)
     model = onnx.load("net.onnx")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -60,7 +62,7 @@ def test_usage(cnndsl: Any, arguments: list[str]) -> None:
         (["compile", "net.cnn", "--weights", "net.cnn"], "CNN601"),
         (["init", "net.cnn", "-o", "w.bin"], "CNN601"),
         (["run", "net.cnn", "--input", "none.npy"], "CNN801"),
-        (["run", "net.cnn", "--input", "none.png"], "CNN803"),
+        (["run", "net.cnn", "--input", "none.png"], "CNN801"),
         (["run", "net.cnn", "--input", "net.cnn"], "CNN803"),
         (["fmt", "none.cnn"], "CNN801"),
     ],
@@ -72,6 +74,17 @@ def test_user_mistakes(cnndsl: Any, arguments: list[str], code: str) -> None:
     assert f"error[{code}]" in outcome.err
     assert "Traceback" not in outcome.err
     assert [p.name for p in Path().iterdir()] == ["net.cnn"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("option", ["--input", "--weights"])
+@pytest.mark.parametrize("name", ["pipe.npy", "pipe.npz", "pipe.png"])
+def test_a_pipe_is_not_waited_for(cnndsl: Any, option: str, name: str) -> None:
+    os.mkfifo(name)
+    given = ("--input", "x.npy") if option == "--weights" else ()
+    outcome = cnndsl("run", "net.cnn", *given, option, name)
+    assert outcome.code == 1
+    assert f"cannot read {name}: it is not a plain file" in outcome.err
 
 
 HOSTILE = {
@@ -130,6 +143,70 @@ def test_errors_as_json(cnndsl: Any, command: str) -> None:
     assert data["diagnostics"][0]["file"] == "net.cnn"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["verify", "net.cnn", "--json", "--nonsense"], ["check", "--json"], ["bench", "--json", "a"]],
+    ids=" ".join,
+)
+def test_wrong_usage_as_json(cnndsl: Any, arguments: list[str]) -> None:
+    outcome = cnndsl(*arguments)
+    assert outcome.code in (1, 2)
+    assert outcome.json["ok"] is False
+    assert outcome.json.get("error") or outcome.json["diagnostics"]
+
+
+def test_without_onnxruntime(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    np.save("x.npy", np.zeros((1, 3, 16, 16), np.float32))
+    for arguments in (
+        ("bench", "net.cnn", "--runs", "3"),
+        ("run", "net.cnn", "--input", "x.npy", "--backend", "onnxruntime"),
+    ):
+        outcome = cnndsl(*arguments)
+        assert outcome.code == 1
+        assert "error[CNN701]: ONNX Runtime is not installed" in outcome.err
+        assert "pip install 'cnndsl[onnxruntime]'" in outcome.err
+    outcome = cnndsl("verify", "net.cnn", "--json")
+    assert outcome.code == 0
+    assert [d["backend"] for d in outcome.json["differences"]] == ["numba-cpu", "reference"]
+
+
+def test_without_pillow(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    Path("photo.jpg").write_bytes(b"")
+    outcome = cnndsl("run", "net.cnn", "--input", "photo.jpg")
+    assert outcome.code == 1
+    assert "error[CNN803]: photo.jpg cannot be used: reading pictures needs Pillow" in outcome.err
+    assert "pip install 'cnndsl[image]'" in outcome.err
+
+
+def test_what_no_memory_can_hold_is_refused(cnndsl: Any) -> None:
+    for arguments, what in (
+        (("init", "net.cnn", "-o", "w.npz", "--set", "classes=2G"), "the weights of network net"),
+        (("compile", "net.cnn", "--set", "classes=2G"), "the weights of network net"),
+        (("verify", "net.cnn", "--set", "H=2G"), "the inputs of network net and its largest"),
+        (("bench", "net.cnn", "--set", "H=2G"), "the inputs of network net and its largest"),
+    ):
+        start = time.perf_counter()
+        outcome = cnndsl(*arguments)
+        assert time.perf_counter() - start < 2
+        assert outcome.code == 1
+        assert f"error[CNN401]: {what}" in outcome.err
+        assert [p.name for p in Path().iterdir()] == ["net.cnn"]
+
+
+def test_memory_that_runs_out_halfway(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnndsl.cli import check
+
+    def exhausted(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(check, "load", exhausted)
+    outcome = cnndsl("check", "net.cnn")
+    assert outcome.code == 1
+    assert "error[CNN401]: there is not enough memory" in outcome.err
+
+
 def test_a_fault_of_ours_is_reported(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from cnndsl.cli import check
 
@@ -142,6 +219,7 @@ def test_a_fault_of_ours_is_reported(cnndsl: Any, monkeypatch: pytest.MonkeyPatc
     assert "this is a fault of cnndsl, not of your program" in outcome.err
     assert "ZeroDivisionError: a bug" in outcome.err
     assert "command: cnndsl check net.cnn" in outcome.err
+    assert "ZeroDivisionError" in cnndsl("check", "net.cnn", "--json").json["error"]
 
 
 def test_interruption(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,3 +281,18 @@ def test_a_closed_pipe_is_no_fault() -> None:
     assert process.wait(timeout=60) == 1
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["ops"], ["--help"], ["check", "none.cnn", "--json"]])
+def test_output_that_cannot_be_written(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "cnndsl", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error[CNN801]: cannot write the output: no space left on device\n\n"
+
+
+def test_streams_that_are_closed() -> None:
+    command = f"{sys.executable} -m cnndsl ops >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0

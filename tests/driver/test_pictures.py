@@ -52,6 +52,26 @@ def test_transparency_and_palettes_are_read(tmp_path: Path) -> None:
         assert read_image(path, 3, 4, 4).shape == (1, 3, 4, 4)
 
 
+def test_sixteen_bits_are_scaled_not_cut(tmp_path: Path) -> None:
+    grey = np.full((9, 9), 20_000, np.uint16)
+    grey[:, :3], grey[:, 6:] = 0, 65_535
+    Image.fromarray(grey).save(tmp_path / "sixteen.png")
+    Image.fromarray((grey // 257).astype(np.uint8)).save(tmp_path / "eight.png")
+    for channels in (1, 3):
+        sixteen, eight = (
+            read_image(tmp_path / f"{n}.png", channels, 9, 9) for n in ("sixteen", "eight")
+        )
+        np.testing.assert_allclose(sixteen, eight, atol=0.02)
+        assert np.unique(sixteen).size > 2 * channels
+
+
+def test_values_of_unknown_range_are_refused(tmp_path: Path) -> None:
+    with open(tmp_path / "a.png", "wb") as f:
+        Image.new("F", (9, 9), 0.5).save(f, "TIFF")
+    with pytest.raises(CompileError, match="unknown range"):
+        read_image(tmp_path / "a.png", 3, 8, 8)
+
+
 def bomb() -> bytes:
     """Return a PNG that claims 100 000 x 100 000 pixels."""
 

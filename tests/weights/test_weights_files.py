@@ -96,6 +96,10 @@ BROKEN = {
         header(None, EIGHT, text='{"a":' + json.dumps(one()) + ',"a":' + json.dumps(one()) + "}"),
         "a twice",
     ),
+    "many names, the last one twice": (
+        header(None, text="{" + "".join(f'"{i}":0,' for i in range(200_000)) + '"b":0,"b":0}'),
+        "b twice",
+    ),
     "missing field": (header({"a": {"dtype": "F32"}}), "tensor a"),
     "unknown dtype": (header({"a": one(dtype="F4")}, EIGHT), "F4"),
     "list as dtype": (header({"a": one(dtype=[1])}, EIGHT), "dtype"),
