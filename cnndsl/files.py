@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
@@ -117,11 +118,12 @@ def _objections(path: Path, place: Path, force: bool) -> list[Diagnostic]:
     except FileNotFoundError:
         if place.parent.is_dir():
             return []
+        folder = place.parent if path.is_symlink() else path.parent
         return [
             Diagnostic(
                 code="CNN801",
-                message=f"cannot write {path}: there is no folder {path.parent}",
-                help=f"make it first: mkdir -p {path.parent}",
+                message=f"cannot write {path}: there is no folder {folder}",
+                help=f"make it first: mkdir -p {shlex.quote(str(folder))}",
             )
         ]
     except (OSError, ValueError) as error:

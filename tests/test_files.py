@@ -83,6 +83,15 @@ def test_missing_folder_and_folder_as_file(tmp_path: Path) -> None:
         assert code(error) == ["CNN801"]
 
 
+def test_a_link_into_a_missing_folder_names_that_folder(tmp_path: Path) -> None:
+    (tmp_path / "link.py").symlink_to(tmp_path / "none of these" / "a.py")
+    with pytest.raises(CompileError) as error:
+        write_file(tmp_path / "link.py", MODULE)
+    (found,) = error.value.diagnostics
+    assert f"there is no folder {tmp_path}/none of these" in found.message
+    assert found.help == f"make it first: mkdir -p '{tmp_path}/none of these'"
+
+
 def test_links_are_followed_and_kept(tmp_path: Path) -> None:
     real = tmp_path / "real.py"
     real.write_bytes(MODULE)

@@ -15,8 +15,8 @@ import click
 from cnndsl.diagnostics import Diagnostic, Severity
 from cnndsl.diagnostics.render import render, to_json
 
-WIDE = 200
-"""Columns of a table that goes to a file or a pipe, where nothing need be cut."""
+_FOLDED = 20
+"""Columns that a folded column of text keeps at least."""
 
 _MOST = 100
 """Errors shown; a file of foreign weights may give one for each of its tensors."""
@@ -65,26 +65,55 @@ def table(
     columns: Sequence[tuple[str, bool]],
     rows: Iterable[Sequence[str]],
     footer: Sequence[str] | None = None,
+    dispensable: Sequence[str] = (),
 ) -> None:
-    """Print a table; a column is (heading, whether it holds numbers)."""
+    """Print a table; a column is (heading, whether it holds numbers).
+
+    Where a terminal is too narrow, the `dispensable` columns are left out, in the order given; then
+    text is folded. Numbers are never cut. A pipe or file has any width.
+    """
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
-    for index, (heading, numeric) in enumerate(columns):
-        drawn.add_column(
-            heading,
-            footer=Text(footer[index]) if footer else "",
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            overflow="fold",
-        )
-    for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+    body = [tuple(row) for row in rows]
+    lines = [tuple(heading for heading, _ in columns), *body, *([tuple(footer)] if footer else [])]
+    widths = {h: max(cell_len(line[i]) for line in lines) for i, (h, _) in enumerate(columns)}
+    kept = dict(columns)
+    left_out = []
+    terminal = Console().width if sys.stdout.isatty() else None
+    for heading in dispensable:
+        if terminal is None or _total(widths[h] for h in kept) <= terminal:
+            break
+        del kept[heading]
+        left_out.append(heading)
+    needed = _total(widths[h] for h in kept)
+    least = _total(widths[h] if number else min(widths[h], _FOLDED) for h, number in kept.items())
+    console = Console(width=needed if terminal is None else max(terminal, least))
+    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, padding=(0, 1, 0, 0))
+    for index, (heading, number) in enumerate(columns):
+        if heading in kept:
+            drawn.add_column(
+                heading,
+                footer=Text(footer[index]) if footer else "",
+                justify="right" if number else "left",
+                no_wrap=number,
+                overflow="fold",
+                min_width=widths[heading] if number else None,
+            )
+    for row in body:
+        cells = zip(columns, row, strict=True)
+        drawn.add_row(*(Text(cell) for (heading, _), cell in cells if heading in kept))
     console.print(drawn)
+    if left_out:
+        click.echo(f"(not shown at this width: {', '.join(left_out)})")
+
+
+def _total(widths: Iterable[int]) -> int:
+    """Return the width of a table: each column has a space on both sides, one more at each end."""
+    return sum(width + 2 for width in widths) + 1
 
 
 @contextmanager

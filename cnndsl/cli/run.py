@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import numpy as np
 
-from cnndsl.cli.options import choice, program_argument, settings_option, weights_options
+from cnndsl.cli.options import (
+    choice,
+    force_option,
+    program_argument,
+    settings_option,
+    weights_options,
+)
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.driver.backends import NAMES, runner
+from cnndsl.driver.cache import module_folder
 from cnndsl.driver.inputs import read_inputs
 from cnndsl.driver.prepare import prepare
 from cnndsl.elaborate.inputs import Setting
@@ -41,6 +47,7 @@ from cnndsl.ops.base import Array
 @click.option("--top", type=click.IntRange(1, 1000), help="Print the largest values.")
 @settings_option
 @weights_options
+@force_option
 @click.pass_obj
 def command(
     report: Report,
@@ -52,23 +59,30 @@ def command(
     settings: Mapping[str, Setting],
     weights: Path | None,
     seed: int | None,
+    force: bool,
 ) -> None:
     """Run a program once.
 
     A picture is resized, centre-cropped and normalised as torchvision does for ImageNet, to the
-    size of the input (its usual size, or --set H=... W=...).
+    size of the input (its usual size, or --set H=... --set W=...).
+
+    What Numba compiles is kept in the user's cache folder ($XDG_CACHE_HOME/cnndsl).
     """
     with progress(f"running {file.name}") as notify:
         prepared = prepare(file, choice(settings, weights, seed))
         report.warnings(prepared.loaded.warnings)
         names = [o.name for o in prepared.graph.outputs]
         _check_output(output, names)
-        inputs = read_inputs(prepared.graph, _paths(prepared.graph, given))
+        paths = _paths(prepared.graph, given)
+        if output is not None and output.resolve() in {p.resolve() for p in paths.values()}:
+            raise click.UsageError(f"-o {output} would overwrite an input")
+        inputs = read_inputs(prepared.graph, paths)
         notify(f"compiling for {backend}")
-        with tempfile.TemporaryDirectory(prefix="cnndsl-") as folder:
-            results = runner(backend, prepared, Path(folder))(inputs)
+        with module_folder() as folder:
+            results = runner(backend, prepared, folder)(inputs)
     if output is not None:
-        write_file(output, _serialized(output, results), force=output.suffix == ".npy")
+        # An .npy file has no room for a mark that tells our results from other arrays.
+        write_file(output, _serialized(output, results), force=force or output.suffix == ".npy")
     for name, result in results.items():
         click.echo(f"{name}: {result.dtype}{list(result.shape)}")
         if top is not None:

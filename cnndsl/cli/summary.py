@@ -27,6 +27,7 @@ _COLUMNS = (
     ("weight bytes", True),
     ("activation bytes", True),
 )
+_DISPENSABLE = ("op", "weight bytes", "activation bytes", "MACs %", "FLOPs")
 
 
 @click.command("summary")
@@ -112,6 +113,7 @@ def _print(summary: Summary) -> None:
             f"{summary.weight_bytes:,}",
             _shown(summary.activation_bytes),
         ),
+        dispensable=_DISPENSABLE,
     )
     if summary.buffer_bytes:
         click.echo(f"running statistics: {summary.buffer_bytes:,} bytes, not counted above")

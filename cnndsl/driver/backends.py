@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.cache import store
 from cnndsl.driver.compile import OnnxOptions, emit_numba_cpu, emit_onnx
 from cnndsl.driver.prepare import Prepared
 from cnndsl.ops.base import Array
@@ -56,8 +57,8 @@ def import_module(path: Path) -> ModuleType:
 
 def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None) -> Runner:
     emitted = emit_numba_cpu(prepared, prepared.graph.name)
-    path = folder / f"{prepared.graph.name}.py"
-    path.write_bytes(emitted[path.name])
+    name = f"{prepared.graph.name}.py"
+    path = store(folder, name, emitted[name])
     net = import_module(path).load(prepared.weights, threads=threads)
     names = [i.value.name for i in prepared.graph.inputs]
     outputs = [o.name for o in prepared.graph.outputs]

@@ -200,6 +200,24 @@ def onnx_model(cnndsl: Any) -> bytes:
     return Path("net.onnx").read_bytes()
 
 
+def test_run_overwrites_neither_its_input_nor_foreign_files(cnndsl: Any) -> None:
+    np.save("x.npy", np.zeros((1, 3, 16, 16), np.float32))
+    Path("link.npy").symlink_to("x.npy")
+    np.savez("mine.npz", a=np.zeros(3))
+    run = ("run", "net.cnn", "--input", "x.npy", "--backend", "reference", "-o")
+    for name in ("x.npy", "link.npy"):
+        outcome = cnndsl(*run, name)
+        assert outcome.code == 2
+        assert "would overwrite an input" in outcome.err
+    outcome = cnndsl(*run, "mine.npz")
+    assert outcome.code == 1
+    assert "CNN802" in outcome.err
+    assert "--force" in outcome.err
+    assert cnndsl(*run, "mine.npz", "--force").code == 0
+    for _ in range(2):
+        assert cnndsl(*run, "ours.npz").code == 0
+
+
 def test_run_on_a_picture(cnndsl: Any) -> None:
     Image.new("RGB", (40, 30), (10, 200, 30)).save("a.png")
     arguments = ("run", "net.cnn", "--input", "a.png", "--top", 2, "--backend", "reference")
