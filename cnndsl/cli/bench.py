@@ -10,6 +10,7 @@ import click
 
 from cnndsl.cli.options import (
     choice,
+    examples,
     json_option,
     program_argument,
     settings_option,
@@ -21,7 +22,13 @@ from cnndsl.driver.prepare import prepare
 from cnndsl.elaborate.inputs import Setting
 
 
-@click.command("bench")
+@click.command(
+    "bench",
+    epilog=examples(
+        "cnndsl bench net.cnn --against onnxruntime",
+        "cnndsl bench net.cnn --threads 2 --batch 8 --runs 50 --json",
+    ),
+)
 @program_argument
 @click.option(
     "--against",

@@ -8,13 +8,19 @@ from pathlib import Path
 import click
 
 from cnndsl.analysis.cost import summarize
-from cnndsl.cli.options import json_option, program_argument, settings_option
+from cnndsl.cli.options import examples, json_option, program_argument, settings_option
 from cnndsl.cli.report import Report
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
 
 
-@click.command("check")
+@click.command(
+    "check",
+    epilog=examples(
+        "cnndsl check net.cnn",
+        "cnndsl check net.cnn --set classes=10 --json",
+    ),
+)
 @program_argument
 @settings_option
 @json_option

@@ -10,6 +10,7 @@ import click
 from cnndsl.cli.inspection import STAGES, explain, show_stage
 from cnndsl.cli.options import (
     choice,
+    examples,
     force_option,
     program_argument,
     settings_option,
@@ -23,7 +24,15 @@ from cnndsl.elaborate.inputs import Setting
 from cnndsl.files import write_files
 
 
-@click.command("compile")
+@click.command(
+    "compile",
+    epilog=examples(
+        "cnndsl compile net.cnn",
+        "cnndsl compile net.cnn --weights trained.safetensors -o build/net.py",
+        "cnndsl compile net.cnn --target onnx --set classes=10",
+        "cnndsl compile net.cnn --emit graph",
+    ),
+)
 @program_argument
 @click.option(
     "--target",

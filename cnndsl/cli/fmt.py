@@ -6,13 +6,20 @@ from pathlib import Path
 
 import click
 
+from cnndsl.cli.options import examples
 from cnndsl.driver.load import read_source
 from cnndsl.files import write_file
 from cnndsl.syntax.formatter import format_program
 from cnndsl.syntax.parser import parse
 
 
-@click.command("fmt")
+@click.command(
+    "fmt",
+    epilog=examples(
+        "cnndsl fmt net.cnn blocks.cnn",
+        "cnndsl fmt --check net.cnn",
+    ),
+)
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file would change.")
 @click.option("--stdout", is_flag=True, help="Print the result instead of changing the file.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cnndsl.cli.options import force_option, program_argument, settings_option
+from cnndsl.cli.options import examples, force_option, program_argument, settings_option
 from cnndsl.cli.report import Report, progress
 from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import load
@@ -17,7 +17,13 @@ from cnndsl.files import write_file
 from cnndsl.weights.files import serialize
 
 
-@click.command("init")
+@click.command(
+    "init",
+    epilog=examples(
+        "cnndsl init net.cnn -o start.safetensors",
+        "cnndsl init net.cnn -o start.npz --seed 7 --set classes=10",
+    ),
+)
 @program_argument
 @click.option(
     "-o",

@@ -7,11 +7,18 @@ from difflib import get_close_matches
 import click
 
 import cnndsl.ops  # noqa: F401 - fills the registry
+from cnndsl.cli.options import examples
 from cnndsl.cli.report import table
 from cnndsl.ops.describe import OpDoc, describe_all
 
 
-@click.command("ops")
+@click.command(
+    "ops",
+    epilog=examples(
+        "cnndsl ops",
+        "cnndsl ops conv3x3",
+    ),
+)
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
     """List every layer of the language; with NAME, show one with its arguments and an example."""

@@ -18,6 +18,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 program_argument = click.argument("file", type=click.Path(path_type=Path))
 
+
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: what to type."""
+    # The mark keeps click from flowing the lines into one paragraph.
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
 force_option = click.option(
     "--force", is_flag=True, help="Overwrite files that cnndsl did not generate."
 )

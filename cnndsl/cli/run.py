@@ -11,6 +11,7 @@ import numpy as np
 
 from cnndsl.cli.options import (
     choice,
+    examples,
     force_option,
     program_argument,
     settings_option,
@@ -27,7 +28,14 @@ from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
 
-@click.command("run")
+@click.command(
+    "run",
+    epilog=examples(
+        "cnndsl run net.cnn --input photo.jpg --weights trained.safetensors --top 5",
+        "cnndsl run net.cnn --input x.npy -o y.npy",
+        "cnndsl run two.cnn --input left=a.npy --input right=b.npy -o y.npz",
+    ),
+)
 @program_argument
 @click.option(
     "--input",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cnndsl.analysis.cost import LayerCost, Summary, summarize
-from cnndsl.cli.options import json_option, program_argument, settings_option
+from cnndsl.cli.options import examples, json_option, program_argument, settings_option
 from cnndsl.cli.report import Report, table
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
@@ -30,7 +30,14 @@ _COLUMNS = (
 _DISPENSABLE = ("op", "weight bytes", "activation bytes", "MACs %", "FLOPs")
 
 
-@click.command("summary")
+@click.command(
+    "summary",
+    epilog=examples(
+        "cnndsl summary net.cnn",
+        "cnndsl summary net.cnn --set H=320 --set W=320",
+        "cnndsl summary net.cnn --json",
+    ),
+)
 @program_argument
 @settings_option
 @json_option

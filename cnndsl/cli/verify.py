@@ -9,6 +9,7 @@ import click
 
 from cnndsl.cli.options import (
     choice,
+    examples,
     json_option,
     program_argument,
     settings_option,
@@ -20,7 +21,13 @@ from cnndsl.driver.verify import TOLERANCE, Difference, verify
 from cnndsl.elaborate.inputs import Setting
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    epilog=examples(
+        "cnndsl verify net.cnn",
+        "cnndsl verify net.cnn --weights trained.safetensors --batch 3 --json",
+    ),
+)
 @program_argument
 @settings_option
 @weights_options

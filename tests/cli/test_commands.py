@@ -6,13 +6,14 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from PIL import Image
 
-from cnndsl.cli.main import COMMANDS
+from cnndsl.cli.main import COMMANDS, cli
 from cnndsl.weights import files
 
 
@@ -25,6 +26,13 @@ def test_every_command_has_help(cnndsl: Any, command: str) -> None:
     outcome = cnndsl(command, "--help")
     assert outcome.code == 0
     assert f"cnndsl {command}" in outcome.out
+    given = [line.split()[1:] for line in outcome.out.split("Examples:\n")[1].splitlines() if line]
+    assert given
+    for name, *arguments in given:
+        assert name == command
+        found = cli.get_command(click.Context(cli), name)
+        assert found is not None
+        found.make_context(name, arguments).close()
 
 
 def test_help_lists_the_commands(cnndsl: Any) -> None:
