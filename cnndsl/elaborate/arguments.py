@@ -8,6 +8,7 @@ from typing import TypeAlias
 from cnndsl import limits
 from cnndsl.diagnostics import Span
 from cnndsl.elaborate.context import Context, did_you_mean, nearest
+from cnndsl.elaborate.foreign import foreign_argument
 from cnndsl.elaborate.values import (
     POISON,
     ListValue,
@@ -229,7 +230,7 @@ def unknown_argument(
     ctx: Context, what: str, name: str, known: tuple[str, ...], span: Span
 ) -> Poison:
     """Report an argument that the op or block does not have."""
-    help = did_you_mean(name, known)
+    help = foreign_argument(name, known) or did_you_mean(name, known)
     if help is None:
         listed = ", ".join(known)
         help = f"{what} takes {listed}" if known else f"{what} takes no arguments"

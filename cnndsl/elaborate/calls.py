@@ -57,13 +57,10 @@ def call(
             return call_block(ctx, function, passed, span)
         case Builtin():
             return _call_builtin(ctx, function, passed, span)
-    help = "a layer takes its input from an arrow: `x -> layer`"
-    return ctx.error(
-        "CNN309",
-        f"{describe(function)} cannot be called",
-        function_span,
-        help=help if is_layer_like(function) else None,
-    )
+    help = "leave out the `()`" if not passed else None
+    if is_layer_like(function):
+        help = "a layer takes its input from an arrow: `x -> layer`"
+    return ctx.error("CNN309", f"{describe(function)} cannot be called", function_span, help=help)
 
 
 # ------------------------------------------------------------- values as layers
@@ -118,6 +115,7 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
     fields: dict[str, object] = {}
     spans: dict[str, Span] = {}
     good = True
+    unknown = False
     if word.kernel is not None:
         kernel = by_name["kernel"]
         converted = convert(ctx, name, kernel, SizeValue(word.kernel), word.span)
@@ -143,11 +141,18 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
                 known = tuple(by_name)
                 unknown_argument(ctx, name, p.name, known, p.span)
                 good = False
+                unknown = True
                 continue
             matched.append((by_name[p.name], p))
     for spec, p in matched:
         if spec.name in fields:
-            ctx.error("CNN308", f"{name} is given {spec.name} twice", p.span)
+            in_name = spec.name == "kernel" and word.kernel is not None
+            ctx.error(
+                "CNN308",
+                f"{name} is given {spec.name} twice",
+                p.span,
+                help=f"leave it out: the word `{name}` carries the kernel" if in_name else None,
+            )
             good = False
             continue
         tensors = _tensor_help(name, p.value)
@@ -165,12 +170,13 @@ def call_op(ctx: Context, word: OpWord, passed: Sequence[Passed], span: Span) ->
         spans[spec.name] = p.span
         good = good and not isinstance(fields[spec.name], Poison)
     missing = [s for s in specs if s.required and s.name not in fields]
-    if missing:
+    if missing and not unknown:  # an unknown argument was likely meant for what is missing
         good = False
         names = " and ".join(s.name for s in missing)
         help = f"{missing[0].name} is the {missing[0].doc}"
         if missing[0].name == "kernel" and len(missing) == 1:
-            help = f"write the kernel into the name: `{name}3x3`"
+            usual = "2x2" if "pool" in name else "3x3"
+            help = f"write the kernel into the name: `{name}{usual}`"
         ctx.error("CNN304", f"{name} needs {names}", span, help=help)
     return OpLayer(span, word, fields, spans) if good else None
 

@@ -86,6 +86,8 @@ def _run(
     outside = Outside(settings)
     modules = Modules(load_import, chain=[program])
     declare_imports_and_blocks(ctx, modules, program)
+    if not any(isinstance(statement, ast.Input) for statement in program.statements):
+        ctx.scope.incomplete = True  # what is named in its place is not a second mistake
     if network is not None:
         declare_parameters(ctx, network, outside)
     for statement in program.statements:

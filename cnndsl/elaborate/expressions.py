@@ -14,7 +14,8 @@ from cnndsl.elaborate.calls import Passed, as_layer, call, is_layer_like
 from cnndsl.elaborate.comparison import IncomparableError, UndecidedError, compare
 from cnndsl.elaborate.context import Context, did_you_mean
 from cnndsl.elaborate.emission import concatenate
-from cnndsl.elaborate.layers import apply, compose
+from cnndsl.elaborate.foreign import foreign_layer, foreign_value
+from cnndsl.elaborate.layers import apply, compose, tensors_in_list
 from cnndsl.elaborate.operators import binary, negate
 from cnndsl.elaborate.scope import Binding, Kind, Scope
 from cnndsl.elaborate.values import (
@@ -24,11 +25,9 @@ from cnndsl.elaborate.values import (
     OpWord,
     Poison,
     SizeValue,
-    Tensor,
     TupleValue,
     Value,
     describe,
-    is_tensor_list,
     show,
     tensors_of,
 )
@@ -111,7 +110,9 @@ def resolve(ctx: Context, e: ast.Name, code: str) -> Value:
     if ctx.scope.is_incomplete:
         return POISON
     visible = ctx.scope.visible()
-    help = did_you_mean(name, _names_like(name, visible))
+    help = (
+        foreign_value(name) or foreign_layer(name) or did_you_mean(name, _names_like(name, visible))
+    )
     if code == "CNN302":
         return ctx.error("CNN302", f"unknown layer or block `{name}`", e.span, help=help)
     return ctx.error("CNN301", f"unknown name `{name}`", e.span, help=help)
@@ -239,6 +240,7 @@ def compare_values(ctx: Context, e: ast.Comparison, left: Value, right: Value) -
             "CNN309",
             f"`{e.operator}` does not take {describe(left)} and {describe(right)}",
             e.span,
+            help="layers compose with an arrow: `x -> layer`" if is_layer_like(right) else None,
         )
     except UndecidedError as error:
         symbolic = error.left if isinstance(error.left, Dim) else error.right
@@ -310,9 +312,8 @@ def _index(ctx: Context, e: ast.Index) -> Value:
 
 def _chain(ctx: Context, e: ast.Chain) -> Value:
     head = evaluate(ctx, e.links[0])
-    if is_tensor_list(head):
-        assert isinstance(head, ListValue)
-        tensors = tuple(t for t in head.items if isinstance(t, Tensor))
+    tensors = tensors_in_list(ctx, head, e.links[0].span)
+    if tensors is not None:
         head = concatenate(ctx, tensors, e.links[0].span)
     if isinstance(head, Poison) or tensors_of(head) is not None:
         value = head

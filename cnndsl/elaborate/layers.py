@@ -33,9 +33,8 @@ def apply(ctx: Context, layer: Layer, operand: Value, span: Span) -> Value:
     """Return what a layer makes of a tensor, of several, or of a list (which is concatenated)."""
     if isinstance(operand, Poison):
         return POISON
-    if is_tensor_list(operand):
-        assert isinstance(operand, ListValue)
-        tensors = tuple(t for t in operand.items if isinstance(t, Tensor))
+    tensors = tensors_in_list(ctx, operand, span)
+    if tensors is not None:
         operand = concatenate(ctx, tensors, span)
         if isinstance(operand, Poison):
             return POISON
@@ -46,6 +45,24 @@ def apply(ctx: Context, layer: Layer, operand: Value, span: Span) -> Value:
     with ctx.nested(span):
         ctx.step(span)
         return _apply(ctx, layer, operand, inputs, span)
+
+
+def tensors_in_list(ctx: Context, value: Value, span: Span) -> tuple[Tensor, ...] | None:
+    """Return the tensors of a list, those of lists within it too; None if it holds others."""
+    if not is_tensor_list(value):
+        return None
+    found: list[Tensor] = []
+    pending = [value]
+    while pending:
+        ctx.step(span)
+        item = pending.pop()
+        if isinstance(item, ListValue):
+            pending.extend(reversed(item.items))
+        elif isinstance(item, Tensor):
+            found.append(item)
+        else:
+            return None
+    return tuple(found)
 
 
 def _apply(

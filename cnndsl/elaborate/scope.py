@@ -57,7 +57,8 @@ class Activation:
 class Scope:
     """Names of a file, of a block's body, or of a comprehension; inner ones see the outer.
 
-    `incomplete` marks a file of which an import failed: a name unknown there says nothing new.
+    `incomplete` marks a file that has no input, or of which an import failed: a name unknown
+    there says nothing new.
     """
 
     parent: Scope | None = None

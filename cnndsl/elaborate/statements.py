@@ -15,6 +15,7 @@ from cnndsl.elaborate.values import (
     POISON,
     Poison,
     Tensor,
+    TupleValue,
     Value,
     describe,
     is_tensor_list,
@@ -190,6 +191,8 @@ def _output(ctx: Context, name: ast.Name, value: Value, span: Span) -> None:
         help = None
         if is_layer_like(value):
             help = "start the chain with an input: `image -> ...`"
+        elif isinstance(value, TupleValue):
+            help = "`->` passes a value on, and `output a, b = ...` declares several outputs"
         ctx.error(
             "CNN306",
             f"output `{name.name}` must be a tensor, got {describe(value)}",

@@ -240,12 +240,12 @@ def tensors_of(value: Value) -> tuple[Tensor, ...] | None:
 
 
 def is_tensor_list(value: Value) -> bool:
-    """Tell whether a value is a list of tensors, which a chain concatenates."""
-    return (
-        isinstance(value, ListValue)
-        and bool(value.items)
-        and all(isinstance(item, Tensor) for item in value.items)
-    )
+    """Tell whether a value is a list that begins with a tensor, which a chain concatenates."""
+    if not isinstance(value, ListValue):
+        return False
+    while isinstance(value, ListValue) and value.items:
+        value = value.items[0]
+    return isinstance(value, Tensor)
 
 
 # -------------------------------------------------------------------- wording

@@ -56,13 +56,14 @@ def require_axis(keyword: str, x: TensorType, axis: int) -> None:
         )
 
 
-def require_positive(keyword: str, name: str, value: float) -> None:
-    """Check that an argument is a finite number above zero."""
-    if not 0 < value < float("inf"):
+def require_epsilon(keyword: str, value: float) -> None:
+    """Check that a norm's epsilon is one: elsewhere the number of channels stands in its place."""
+    if not 0 < value < 1:
         raise OpError(
             "CNN307",
-            f"{keyword} needs {name} above zero, got {value}",
-            argument=name,
+            f"{keyword} needs epsilon above zero and below 1, got {value}",
+            help="leave it out: the input tells the number of channels" if value >= 1 else None,
+            argument="epsilon",
         )
 
 

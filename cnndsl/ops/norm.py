@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from cnndsl.ops.base import Array, Op, ParameterSpec, PerAxis, Reach, argument
-from cnndsl.ops.checks import known_channels, require_float, require_groups, require_positive
+from cnndsl.ops.checks import known_channels, require_epsilon, require_float, require_groups
 from cnndsl.ops.reach import Everything
 from cnndsl.ops.registry import register
 from cnndsl.types.tensor import TensorType
@@ -49,7 +49,7 @@ class BatchNorm(Op):
         (x,) = inputs
         require_float(self.keyword, x)
         known_channels(self.keyword, x)
-        require_positive(self.keyword, "epsilon", self.epsilon)
+        require_epsilon(self.keyword, self.epsilon)
         return x
 
     def parameters(self, inputs: Sequence[TensorType]) -> tuple[ParameterSpec, ...]:
@@ -88,7 +88,7 @@ class LayerNorm(Op):
         (x,) = inputs
         require_float(self.keyword, x)
         known_channels(self.keyword, x)
-        require_positive(self.keyword, "epsilon", self.epsilon)
+        require_epsilon(self.keyword, self.epsilon)
         return x
 
     def parameters(self, inputs: Sequence[TensorType]) -> tuple[ParameterSpec, ...]:
@@ -127,7 +127,7 @@ class GroupNorm(Op):
         (x,) = inputs
         require_float(self.keyword, x)
         require_groups(self.keyword, self.groups, input=known_channels(self.keyword, x))
-        require_positive(self.keyword, "epsilon", self.epsilon)
+        require_epsilon(self.keyword, self.epsilon)
         return x
 
     def parameters(self, inputs: Sequence[TensorType]) -> tuple[ParameterSpec, ...]:

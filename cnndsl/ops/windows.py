@@ -22,9 +22,13 @@ def require_spatial(keyword: str, x: TensorType, kernel: Extents) -> None:
         raise OpError(
             "CNN201",
             f"{keyword} has a kernel of rank {len(kernel)}, "
-            f"but its input {x} has {len(x.spatial)} spatial axes",
+            f"but its input {x} has {_axes(len(x.spatial))}",
             help=f"write the kernel as {sized}",
         )
+
+
+def _axes(number: int) -> str:
+    return f"{number} spatial {'axis' if number == 1 else 'axes'}"
 
 
 def check_padding(keyword: str, padding: Padding, rank: int, argument: str = "padding") -> None:

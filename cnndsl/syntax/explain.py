@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from lark import Token
 
 from cnndsl.diagnostics import Diagnostic
+from cnndsl.syntax import foreign
 from cnndsl.syntax.failure import ENDS_VALUE, STARTS_VALUE, Failure, bracket_on_new_line
 from cnndsl.syntax.language import language
 from cnndsl.syntax.statements import STATEMENT_KEYWORDS, starts_line
@@ -342,6 +343,7 @@ def _missing_value(f: Failure) -> Diagnostic | None:
 
 _RULES: tuple[Callable[[Failure], Diagnostic | None], ...] = (
     _misspelt_arrow,
+    *foreign.RULES,
     _assignment_in_condition,
     _second_equals,
     _not_in,

@@ -21,7 +21,9 @@ class FloorDiv:
     denominator: int
 
     def __str__(self) -> str:
-        return f"({self.numerator}) // {self.denominator}"
+        alone = len(self.numerator.terms) == 1 and str(self.numerator).isidentifier()
+        numerator = str(self.numerator) if alone else f"({self.numerator})"
+        return f"{numerator} // {self.denominator}"
 
 
 Atom: TypeAlias = str | FloorDiv

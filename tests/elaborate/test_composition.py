@@ -75,6 +75,15 @@ def test_a_tensor_and_a_number(expression: str, scale: float, shift: float) -> N
     assert (getattr(node.op, "scale", None), getattr(node.op, "shift", None)) == (scale, shift)
 
 
+def test_lists_of_lists_of_tensors_concatenate_all() -> None:
+    body = "y = x\nfor i in range(3) { y = [y, y -> conv1x1(i + 1)] }\noutput z = y -> relu"
+    *_, concat, _ = graph_of(body).nodes
+    assert concat.inputs == ("x", "conv1x1", "conv1x1_2", "conv1x1_3")
+    assert errors_of("output y = [[x, x], 3] -> relu") == [("CNN309", "[[x, x], 3]")]
+    tower = "y = x\nfor i in range(60) { y = [y, y] }\noutput z = y -> relu"
+    assert [code for code, _ in errors_of(tower)] == ["CNN401"]
+
+
 def test_a_list_of_tensors_concatenates_and_a_tuple_passes_several() -> None:
     concatenated = edges("a = x -> relu\noutput y = [a, x] -> tanh")
     assert concatenated[1:] == [("Concat", ("a", "x")), ("Tanh", ("concat",))]

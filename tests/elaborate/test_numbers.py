@@ -41,7 +41,7 @@ HERE = Span(Source("here", "here"), 0, 4)
         ("1 if 3 in [1, 2, 3] else 0", "1"),
         ("x.channels + x.rank", "7"),
         ("x.height", "H"),
-        ("x.height // 2 * 2 + x.shape[3]", "2*((H) // 2) + W"),
+        ("x.height // 2 * 2 + x.shape[3]", "2*(H // 2) + W"),
         ("len(shape(x)) + 1", "5"),
         ("224x112[1]", "112"),
     ],

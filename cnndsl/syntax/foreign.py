@@ -1,0 +1,86 @@
+"""Mistakes of people who know other languages: rules of the table in `explain`."""
+
+from __future__ import annotations
+
+from cnndsl.diagnostics import Diagnostic
+from cnndsl.syntax.failure import ENDS_VALUE, STARTS_VALUE, Failure
+from cnndsl.syntax.statements import starts_line
+
+_FOREIGN = {
+    "def": "write `block name(x) { ... }`",
+    "class": "write `block name(x) { ... }`",
+    "while": "write `for i in range(n) { ... }`",
+    "//": "comments begin with `#`",
+}
+
+
+def _foreign_statement(f: Failure) -> Diagnostic | None:
+    """A statement, or a comment, of another language."""
+    if f.text(-2) == "//" and f.type(-1) in ENDS_VALUE and f.type() in STARTS_VALUE:
+        place = -2
+    elif f.text() in _FOREIGN and _begins_line(f, 0) and f.text(1) not in ("=", ","):
+        place = 0
+    elif f.text(-1) in _FOREIGN and _begins_line(f, -1) and f.text() not in ("=", ","):
+        place = -1
+    else:
+        return None
+    word = f.text(place)
+    return Diagnostic(
+        code="CNN100",
+        message=f"`{word}` starts no {'comment' if word == '//' else 'statement'}",
+        span=f.span(place, place),
+        label="not part of the language" if word == "//" else "expected a statement's keyword",
+        help=_FOREIGN[word],
+    )
+
+
+def _begins_line(f: Failure, offset: int) -> bool:
+    place = f.index + offset
+    return 0 <= place < len(f.tokens) and starts_line(f.tokens, place)
+
+
+def _if_statement(f: Failure) -> Diagnostic | None:
+    if f.type() != "IF" or f.open_bracket() is not None or f.text(-1) in ("=", "->", "return"):
+        return None
+    if not _begins_line(f, 0) or "IF" in f.accepts:
+        return None
+    return Diagnostic(
+        code="CNN100",
+        message="`if` is part of an expression, not a statement",
+        span=f.span(),
+        label="expected a statement's keyword, or `name = value`",
+        help="write `name = a if condition else b`",
+    )
+
+
+def _assigning_operator(f: Failure) -> Diagnostic | None:
+    """x += y"""
+    for at in (0, -1):
+        name, operator = f.text(at), f.text(at + 1)
+        if not (_begins_line(f, at) and f.type(at) == "NAME" and f.text(at + 2) == "="):
+            continue
+        if operator in ("+", "-", "*", "/", "**", "//", "%"):
+            return Diagnostic(
+                code="CNN100",
+                message=f"`{operator}=` is not part of the language",
+                span=f.span(at + 1, at + 2),
+                label="expected `=`",
+                help=f"write `{name} = {name} {operator} ...`",
+            )
+    return None
+
+
+def _input_bound(f: Failure) -> Diagnostic | None:
+    """input x = float32[...]"""
+    if f.tokens[0].type != "INPUT" or f.index != 2 or f.text() != "=":
+        return None
+    return Diagnostic(
+        code="CNN100",
+        message="an input has a type, not a value",
+        span=f.span(),
+        label="expected `:`",
+        help="write `:` instead of `=`",
+    )
+
+
+RULES = (_foreign_statement, _if_statement, _assigning_operator, _input_bound)
