@@ -200,6 +200,72 @@ def test_weights_from_a_mapping_and_from_a_path(small: Any, net: Any) -> None:
     np.testing.assert_array_equal(module.load(str(path))(x), net(x))
 
 
+def test_later_changes_of_the_callers_weights_have_no_effect(small: Any, net: Any) -> None:
+    x = image(1, 3, 16, 16)
+    mine = {name: value.copy() for name, value in small[2].items()}
+    loaded = small[0].load(mine)
+    for value in mine.values():
+        value.fill(np.nan)
+    np.testing.assert_array_equal(loaded(x), net(x))
+
+
+def test_weights_in_any_order_of_memory(small: Any, net: Any) -> None:
+    module, _, weights = small
+    x = image(1, 3, 16, 16)
+    fortran = {name: np.asfortranarray(value) for name, value in weights.items()}
+    for value in fortran.values():
+        value.flags.writeable = False
+    np.testing.assert_array_equal(module.load(fortran)(x), net(x))
+    swapped = {name: value.astype(">f4") for name, value in weights.items()}
+    with pytest.raises(ValueError, match=r"dense.bias must be float32 \[5\], got >f4 \[5\]"):
+        module.load(swapped)
+
+
+def test_two_loads_have_weights_of_their_own(small: Any, net: Any) -> None:
+    module, graph, _ = small
+    x = image(1, 3, 16, 16)
+    before = net(x)
+    weights = random_weights(graph, seed=4)
+    other = module.load(weights)(x)
+    np.testing.assert_allclose(other, run(graph, {"image": x}, weights)["logits"], rtol=1e-4)
+    assert not np.allclose(other, before)
+    np.testing.assert_array_equal(net(x), before)
+
+
+def test_a_module_without_a_file_takes_a_mapping(small: Any, net: Any) -> None:
+    module, _, weights = small
+    source = Path(module.__file__).read_text()
+    names: dict[str, Any] = {"__name__": "module_without_a_file"}
+    exec(compile(source, "<string>", "exec", dont_inherit=True), names)
+    x = image(1, 3, 16, 16)
+    np.testing.assert_array_equal(names["load"](weights)(x), net(x))
+    with pytest.raises(ValueError, match="was not read from a file: say where its weights are"):
+        names["load"]()
+
+
+def test_buffers_of_an_interrupted_call_are_not_used_again(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The team may still be at work in them when Ctrl-C reaches the caller."""
+    module = small[0]
+    net = module.load(threads=2)
+    x = image(1, 3, 16, 16)
+    want = net(x)
+    plan = net._plan({"image": x.shape})
+    assert len(plan.free) == 1
+
+    def interrupted(threads: int, job: Any, buffers: Any) -> None:
+        module.TEAM.jobs.put((job, buffers))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.TEAM, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            net(x)
+    assert plan.free == []
+    np.testing.assert_array_equal(net(x), want)
+
+
 def test_a_size_too_small_names_the_layer(tmp_path: Path) -> None:
     program = "network n()\ninput x: float32[N, 2, H]\noutput y = x -> conv5(3, padding=valid)\n"
     module, _, weights = write_module(tmp_path, program, "valid_net")
@@ -236,6 +302,38 @@ def test_a_forked_process_has_threads_of_its_own(small: Any, net: Any) -> None:
     child.start()
     child.join(60)
     assert child.exitcode == 0
+    np.testing.assert_array_equal(queue.get(), want)
+
+
+def test_a_fork_while_another_thread_plans(small: Any) -> None:
+    if not hasattr(sys.modules["os"], "fork"):
+        pytest.skip("no fork on this system")
+    import multiprocessing
+
+    net = small[0].load(threads=1)
+    x = image(1, 3, 32, 32)
+    want = net(x)
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: queue.put(net(x)))
+    held, forked = threading.Event(), threading.Event()
+
+    def plan() -> None:
+        with small[0].TEAM.planning:
+            held.set()
+            forked.wait(60)
+
+    planner = threading.Thread(target=plan)
+    planner.start()
+    held.wait(60)
+    child.start()
+    forked.set()
+    planner.join()
+    child.join(30)
+    alive = child.is_alive()
+    if alive:
+        child.kill()
+    assert not alive, "the child waits for a lock that nobody holds"
     np.testing.assert_array_equal(queue.get(), want)
 
 

@@ -9,13 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conformance.cases import Case, cases, vector_cases
-from conformance.modules import HEADER, graph_of_cases
+from conformance.modules import HEADER, graph_of_cases, module_of, random_weights
 from jinja2 import Environment, meta
 
 from cnndsl import resources
 from cnndsl.backends.numba_cpu.emit import ModuleContext, emit
+from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.load import load
 from cnndsl.ops.activation import Dropout
@@ -149,6 +151,23 @@ def test_names_cannot_meet_python_or_the_module(tmp_path: Path) -> None:
         n.id for n in ast.walk(network) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     } | {a.arg for a in network.args.args[1:]}
     assert not assigned & (defined | {"np", "plan", "print"})
+
+
+def test_no_value_is_called_like_a_kernel_or_a_local(tmp_path: Path) -> None:
+    """Values are named after their layers: gelu, elu... are kernels of the module as well."""
+    source = tmp_path / "net.cnn"
+    source.write_text(
+        "network n()\n"
+        "input shapes: float32[name, 2, shape, expected]\n"
+        "output y = shapes -> gelu -> conv3x3(2) -> elu -> silu -> leaky_relu -> tanh -> sigmoid\n"
+    )
+    graph = optimize(load(source).graph).graph
+    module = module_of(graph)
+    weights = random_weights(graph, seed=0)
+    x = np.ones((3, 2, 4, 5), np.float32)
+    np.testing.assert_allclose(
+        module.load(weights)(x), run(graph, {"shapes": x}, weights)["y"], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_integers_are_not_returned(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ _LEAKY_RELU = Activation(
 )
 _ELU = Activation(
     "elu",
-    "Compute b * v where v >= 0, b * a * (e**v - 1) elsewhere",
+    "Compute b * v from 0 on, b * a * (e**v - 1) below",
     ("v = b * v if v >= ZERO else (b * a) * exponential_minus_one(v)",),
     uses_exponential=True,
 )

@@ -57,8 +57,6 @@ class ModuleContext:
     outputs: tuple[Entry, ...]
     parameters: tuple[Entry, ...]
     network_signature: str
-    symbols: tuple[str, ...]
-    symbol_doc: str
     network_lines: tuple[str, ...]
     bind_lines: tuple[str, ...]
     fold_doc: str
@@ -82,7 +80,7 @@ def emit(graph: Graph, name: str, *, header: Header) -> str:
     layers = layers_needed(layer for call in calls for layer in call.layers)
     kernels = kernels_needed(layers)
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
-    identifiers = Identifiers(_module_names())
+    identifiers = Identifiers(_module_names() | {a.kernel for a in activations})
     symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
     inputs, outputs = input_entries(graph), output_entries(graph)
     folded = [n for n in graph.nodes if isinstance(n.op, FoldedWeight | FoldedBias)]
@@ -95,8 +93,6 @@ def emit(graph: Graph, name: str, *, header: Header) -> str:
         outputs=tuple(Entry(*e) for e in outputs),
         parameters=tuple(Entry(*e) for e in parameter_entries(graph)),
         network_signature=", ".join(("plan", *symbols)),
-        symbols=symbols,
-        symbol_doc=f"Symbols: {', '.join(symbols)}.",
         network_lines=network_lines(graph, calls, identifiers),
         bind_lines=bind_lines(graph, identifiers),
         fold_doc=", batch norms taken into the weights before them" if folded else "",
@@ -132,8 +128,11 @@ def _environment() -> Environment:
 
 @cache
 def _module_names() -> frozenset[str]:
-    """Return every name that some generated module defines or imports at its top level."""
-    names = {"plan"}
+    """Return every name that some generated module defines or imports at its top level.
+
+    With them the locals of `network` and `bind`; the kernels of activations are named elsewhere.
+    """
+    names = {"plan", "shapes", "expected", "name", "shape"}
     for path in (resources.templates() / "numba_cpu").rglob("*.jinja"):
         for line in path.read_text(encoding="utf-8").splitlines():
             if found := re.match(r"(?:def|class)\s+(\w+)", line):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
@@ -51,7 +53,7 @@ def interface_lines(graph: Graph) -> tuple[str, ...]:
 def extent_text(extent: Extent, identifiers: Identifiers) -> str:
     """Return an extent as a Python expression."""
     names = {s: Dim.symbol(identifiers.give("symbol", s)) for s in symbols_of(extent)}
-    return str(substitute(extent, names))
+    return re.sub(r" *(//|\*) *", r" \1 ", str(substitute(extent, names)))
 
 
 def shape_text(shape: tuple[Extent, ...], identifiers: Identifiers) -> str:

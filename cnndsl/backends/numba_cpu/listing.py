@@ -191,7 +191,7 @@ def fold_lines(graph: Graph) -> tuple[str, ...]:
         target = f"t[{quote(node.output.name)}]"
         match node.op:
             case FoldedWeight(axis=axis, groups=groups, epsilon=epsilon):
-                extra = [f"axis={axis}, groups={groups}, epsilon={epsilon!r}"]
+                extra = [f"axis={axis}", f"groups={groups}", f"epsilon={epsilon!r}"]
                 call = "_folded_weight"
             case FoldedBias(epsilon=epsilon, has_bias=has_bias):
                 names = names if has_bias else ["ZERO", *names]
