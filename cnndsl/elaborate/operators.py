@@ -67,6 +67,9 @@ def _refused(ctx: Context, operator: str, left: Value, right: Value, span: Span)
         is_layer_like(left) or is_layer_like(right)
     ):
         help = f"`{operator}` binds before `->`: write `(x -> layer)` in parentheses"
+    elif operator in ("+", "-", "*") and is_number(left) != is_number(right):
+        if is_layer_like(left) or is_layer_like(right):
+            help = f"apply the layer first: `(x -> layer) {operator} number`"
     elif operator == "/" and isinstance(left, Tensor) and is_number(right):
         help = f"multiply instead: `* (1 / {right})`"
     return ctx.error(

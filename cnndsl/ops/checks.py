@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import gcd
 
 from cnndsl.ops.base import OpError
-from cnndsl.types.extents import Dim, Extent
+from cnndsl.types.extents import Dim, Extent, symbols_of
 from cnndsl.types.tensor import TensorType
 
 
@@ -39,7 +39,8 @@ def known_channels(keyword: str, x: TensorType) -> int:
         raise OpError(
             "CNN207",
             f"{keyword} needs a known number of channels, got {x}",
-            help=f"write the number of channels in the input's type, or --set {x.channels}=...",
+            help="write the number in the input's type, or give it: "
+            + " ".join(f"--set {symbol}=..." for symbol in sorted(symbols_of(x.channels))),
         )
     return x.channels
 

@@ -83,4 +83,23 @@ def _input_bound(f: Failure) -> Diagnostic | None:
     )
 
 
-RULES = (_foreign_statement, _if_statement, _assigning_operator, _input_bound)
+_SIGNS = {
+    ("NETWORK", "{"): ("a network's statements stand in no body", "remove the `{` and its `}`"),
+    ("INPUT", "("): ("extents stand in `[ ]`", "write `[` instead of `(`, and `]` behind them"),
+    ("OUTPUT", ":"): ("an output has a value, not a type", "write `=` instead of `:`"),
+    ("BLOCK", "->"): ("a block has `= value` or a body in `{ }`", "write `=` instead of `->`"),
+}
+
+
+def _wrong_sign(f: Failure) -> Diagnostic | None:
+    """A declaration with the sign that another language has in this place."""
+    known = _SIGNS.get((f.tokens[0].type, f.text()))
+    if known is None or "=" in map(str, f.tokens[: f.index]) or f.open_bracket() is not None:
+        return None
+    message, help_ = known
+    return Diagnostic(
+        code="CNN100", message=message, span=f.span(), label="does not fit here", help=help_
+    )
+
+
+RULES = (_foreign_statement, _if_statement, _assigning_operator, _input_bound, _wrong_sign)
