@@ -82,6 +82,7 @@ NO_MEANING = {(Dropout, "rate")}
 """Fields that inference does not read."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", cases_by_op(), ids=lambda op: op.__name__)
 def test_no_field_is_ignored(op: type[Op]) -> None:
     for spec in arguments(op):
