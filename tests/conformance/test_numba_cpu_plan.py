@@ -30,7 +30,7 @@ from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.cnn"))
-SIZES = {"conv3d": {"T": 8, "H": 32, "W": 32}, "wavenet": {"T": 40}, "unet": {"h": 2, "w": 3}}
+SIZES = {"wavenet": {"T": 40}, "unet": {"h": 2, "w": 3}}
 
 
 def traced_plan(module: Any, graph: Graph, sizes: dict[str, int], threads: int) -> Any:
