@@ -103,8 +103,9 @@ def as_json(result: Benchmark) -> dict[str, Any]:
 
 def print_benchmark(result: Benchmark) -> None:
     """Print the measurement as a table."""
+    threads = f"{result.threads} thread" + ("s" if result.threads > 1 else "")
     click.echo(
-        f"network {result.network}, batch {result.batch}, float32, {result.threads} threads, "
+        f"network {result.network}, batch {result.batch}, float32, {threads}, "
         f"{len(result.ours.milliseconds)} runs each, {result.processor}"
     )
     for d in result.differences:
