@@ -31,12 +31,21 @@ from cnndsl.syntax.parser import parse
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+COMPUTING = """
+network computing(n = 3, scale = 0.5)
+input x: float32[N, 4, H = 8, W = 8]
+let table = [[4, 1], [6, 2]]
+let last, k = table[-1][0], 7 // 2 % 3 + 2 ** 2
+for i, row in enumerate(table) { w, d = row; x = x -> conv3x3(int(w * scale)) ** d }
+output y = x * (n / 2) -> conv1x1(last if k > 1 and not n == 0 else min(k, 1)) -> flatten
+"""
 PROGRAMS = [
+    *[COMPUTING] * 20,
     *(p.read_text(encoding="utf-8") for p in sorted(ROOT.glob("examples/*.cnn"))),
     *(p.read_text("utf-8") for p in sorted(ROOT.glob("tests/golden/diagnostics/*.ok.cnn"))),
     *re.findall(r"```cnn\n(.*?)```", DOCUMENT, re.DOTALL),
 ]
-RUNS = int(os.environ.get("CNNDSL_FUZZ_RUNS", "400"))
+RUNS = int(os.environ.get("CNNDSL_FUZZ_RUNS", "1000"))
 MOST_WEIGHTS = 100_000
 """Weights of a mutant that is still written as ONNX."""
 
