@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cnndsl.types.extents import Dim, Extent, evaluate_extent, substitute, symbols_of
+from cnndsl.types.extents import Dim, evaluate_extent, linear_form, substitute, symbols_of
 from cnndsl.types.tensor import TensorType
 
 
@@ -81,19 +81,11 @@ def bind_symbols(
 
 def _solve(extent: Dim, actual: int, sizes: Mapping[str, int]) -> tuple[str | None, int] | None:
     """Return (symbol, size); (None, 0) when every symbol is known; None when undetermined yet."""
-    rest: Extent = substitute(extent, sizes)
-    unknown = symbols_of(rest)
-    if not unknown:
+    rest = substitute(extent, sizes)
+    if not symbols_of(rest):
         return None, 0
-    if len(unknown) > 1 or not isinstance(rest, Dim):
+    form = linear_form(rest)
+    if form is None:
         return None
-    (symbol,) = unknown
-    slope, constant = 0, 0
-    for monomial, coefficient in rest.terms:
-        if monomial == (symbol,):
-            slope = coefficient
-        elif monomial == ():
-            constant = coefficient
-        else:
-            return None
+    symbol, slope, constant = form
     return symbol, (actual - constant) // slope

@@ -221,3 +221,20 @@ def least(extent: Extent) -> int | None:
 def _least_quotient(atom: FloorDiv) -> int | None:
     numerator = least(atom.numerator)
     return None if numerator is None else numerator // atom.denominator
+
+
+def linear_form(extent: Extent) -> tuple[str, int, int] | None:
+    """Return (symbol, slope, constant) of an extent slope * symbol + constant, else None."""
+    symbols = symbols_of(extent)
+    if isinstance(extent, int) or len(symbols) != 1:
+        return None
+    (symbol,) = symbols
+    slope, constant = 0, 0
+    for monomial, coefficient in extent.terms:
+        if monomial == (symbol,):
+            slope = coefficient
+        elif monomial == ():
+            constant = coefficient
+        else:
+            return None
+    return symbol, slope, constant

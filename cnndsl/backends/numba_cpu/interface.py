@@ -8,7 +8,7 @@ from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.embedding import Embedding
-from cnndsl.types.extents import Dim, Extent, substitute, symbols_of
+from cnndsl.types.extents import Dim, Extent, linear_form, substitute, symbols_of
 from cnndsl.types.tensor import TensorType
 
 
@@ -105,17 +105,9 @@ def bind_lines(graph: Graph, identifiers: Identifiers) -> tuple[str, ...]:
 
 def _solve(extent: Extent, actual: str) -> tuple[str, str] | None:
     """Return (symbol, expression for it) of an extent linear in one symbol, else None."""
-    symbols = symbols_of(extent)
-    if isinstance(extent, int) or len(symbols) != 1:
+    form = linear_form(extent)
+    if form is None:
         return None
-    (symbol,) = symbols
-    slope, constant = 0, 0
-    for monomial, coefficient in extent.terms:
-        if monomial == (symbol,):
-            slope = coefficient
-        elif monomial == ():
-            constant = coefficient
-        else:
-            return None
+    symbol, slope, constant = form
     text = actual if constant == 0 else f"({actual} - {constant})"
     return symbol, text if slope == 1 else f"{text} // {slope}"
