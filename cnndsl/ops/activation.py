@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import erf, sqrt
@@ -29,9 +30,9 @@ class Elementwise(Op):
         require_float(self.keyword, x)
         return x
 
+    @abstractmethod
     def apply(self, x: Array) -> Array:
         """Return the function's values for float64 elements."""
-        raise NotImplementedError
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         return self.apply(inputs[0].astype(np.float64)).astype(inputs[0].dtype)
