@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from time import perf_counter
+from time import perf_counter, sleep
 
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.driver.backends import runner
+from cnndsl.driver.backends import Runner, runner
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.samples import random_inputs, usual_sizes
 from cnndsl.driver.verify import Difference, compare
+from cnndsl.ops.base import Array
 
 OURS = "numba-cpu"
-_WARM_UP = 5
+_BLOCK = 5
+"""Timed calls of one backend before the other has its turn."""
+
+_UNTIMED = 2
+"""Calls at the start of a turn that are not timed: they bring code and weights back to cache."""
+
+_PAUSE_S = 0.05
+"""Wait before a turn: ONNX Runtime's threads spin for a while after a call, and would disturb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def bench(
     batch: int = 1,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Benchmark:
-    """Compare outputs, then time both backends alternately on pinned threads.
+    """Compare outputs, then time both backends in turns of a few calls, on pinned threads.
 
     Raises CompileError (CNN703) when the outputs differ: a wrong answer has no speed.
     """
@@ -86,15 +94,15 @@ def bench(
         if not all(d.agrees for d in differences):
             raise CompileError(_disagreement(d, against) for d in differences if not d.agrees)
         times: dict[str, list[float]] = {name: [] for name in run}
-        for turn in range(_WARM_UP + runs):
-            if turn % 10 == 0:
-                notify(f"run {turn} of {_WARM_UP + runs}")
+        for first in range(0, runs, _BLOCK):
+            notify(f"run {first} of {runs}")
             for name, call in run.items():
-                start = perf_counter()
-                call(inputs)
-                elapsed = (perf_counter() - start) * 1e3
-                if turn >= _WARM_UP:
-                    times[name].append(elapsed)
+                sleep(_PAUSE_S)
+                for _ in range(_UNTIMED):
+                    call(inputs)
+                times[name] += [
+                    _milliseconds(call, inputs) for _ in range(min(_BLOCK, runs - first))
+                ]
     return Benchmark(
         network=prepared.graph.name,
         threads=count,
@@ -104,6 +112,12 @@ def bench(
         other=Timing(against, tuple(times[against])),
         differences=differences,
     )
+
+
+def _milliseconds(call: Runner, inputs: Mapping[str, Array]) -> float:
+    start = perf_counter()
+    call(inputs)
+    return (perf_counter() - start) * 1e3
 
 
 @contextmanager
