@@ -53,6 +53,7 @@ def module_of(graph: Graph) -> Any:
     sys.modules[name] = module
     exec(compile(text, module.__file__, "exec", dont_inherit=True), module.__dict__)
     _share_kernels(module, text)
+    module.__dict__["SMALL_MACS"] = 0  # so that the team works on small networks, too
     return module
 
 

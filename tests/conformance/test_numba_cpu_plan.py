@@ -202,5 +202,5 @@ def blank_plan(module: Any, threads: int) -> Any:
     """Return a plan without steps."""
     plan = object.__new__(module.Plan)
     plan.net = module.Network({}, threads)
-    plan.steps, plan.maps, plan.label = [], [], ""
+    plan.steps, plan.maps, plan.label, plan.macs = [], [], "", 0
     return plan
