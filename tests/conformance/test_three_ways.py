@@ -44,8 +44,14 @@ SMALL: dict[str, dict[str, int]] = {
     "mobilenet_v1": {"H": 64, "W": 64},
     "resnet18": {"H": 64, "W": 64},
     "resnet50": {"H": 64, "W": 64},
-    "unet": {"h": 2, "w": 3},
+    "bytenet": {"T": 40},
+    "darknet19": {"H": 64, "W": 96},
+    "darknet53": {"H": 64, "W": 96},
+    "gcnn": {"T": 20},
+    "unet": {"h": 11, "w": 12},
+    "unet_padded": {"h": 2, "w": 3},
     "wavenet": {"T": 70},
+    "yolov3": {"h": 2, "w": 3},
 }
 """Sizes at which the examples take a second or so; the others have sizes of their own."""
 

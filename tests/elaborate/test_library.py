@@ -16,6 +16,7 @@ USES = {
     "separable.cnn": "x -> separable(8, 2) -> inverted_residual(8) -> inverted_residual(9, 2, 1)",
     "inception.cnn": "x -> inception(8, 4, 8, 2, 4, 4) -> inception_bn(8, 4, 8, 2, 4, 4)",
     "squeeze_excite.cnn": "x -> conv3x3(32) -> squeeze_excite -> squeeze_excite(4)",
+    "darknet.cnn": "x -> conv_leaky(8, 7, 2) -> narrow_wide(8) -> darknet_stage(8, 2)",
 }
 
 MOBILENET_V2 = """

@@ -19,11 +19,22 @@ COUNTS = {
     "resnet18": (11_689_512, 1_814_073_344),
     "resnet50": (25_557_032, 4_089_184_256),
     "mobilenet_v1": (4_231_976, 568_740_352),
-    "unet": (31_037_698, 48_171_581_440),
+    "unet_padded": (31_037_698, 48_171_581_440),
+    "unet": (31_030_658, 150_428_424_448),
+    # Darknet's own counts, less the running statistics of its batch norms
+    "darknet19": (20_842_376, 3_645_374_464),
+    "darknet53": (41_609_928, 9_285_115_904),
+    "yolov1": (197_301_875, 20_210_729_728),
+    "yolov3": (61_949_149, 32_932_037_632),
+    # of ibab/tensorflow-wavenet; a MAC for every weight and sample
+    "wavenet": (1_515_968, 1_484_800 * 16_000),
+    # 30 blocks, the embedding, the last layer with its bias
+    "bytenet": (30 * 1_841_152 + 256 * 1024 + 1025 * 256, 28_319_940_608),
+    # as fairseq builds it: embedding, convolutions and projections, adaptive softmax
+    "gcnn": (267_744 * 280 + 102_116_434 + 52_190_208, 9_873_675_264),
     # counted by hand, layer by layer
     "lenet": (61_706, 416_520),
     "inception": (1_908_650, 335_143_040),
-    "wavenet": (152_128, 2_260_992_000),
     "conv3d": (19_709_925, 9_897_060_352),
 }
 
