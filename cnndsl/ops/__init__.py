@@ -3,6 +3,7 @@
 from cnndsl.ops import (  # noqa: F401
     activation,
     conv,
+    coupled,
     dense,
     elementwise,
     embedding,

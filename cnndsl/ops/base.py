@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
+from math import prod
 from typing import Any, ClassVar, TypeAlias
 
 import numpy.typing as npt
@@ -97,6 +98,8 @@ class Op(ABC):
     """A whole program that uses the op, for the reference."""
     macs_rule: ClassVar[str] = "none counted"
     """What `macs` counts for one sample, in words, for the reference."""
+    other_operations_rule: ClassVar[str]
+    """What `other_operations` counts, in words; what is never counted says why ("none: ...")."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
@@ -110,6 +113,20 @@ class Op(ABC):
         """Return the multiply-accumulates of one run over the whole batch."""
         return 0
 
+    @abstractmethod
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        """Return the arithmetic outside the multiply-accumulates, for the whole batch.
+
+        Every addition, subtraction, multiplication, division, comparison and elementary function
+        (exp, log, tanh, erf, a root or power) is one operation, as the formula of the result needs
+        them; negation, selection, and what depends on weights alone are none. Elements that
+        padding stands for count like any other.
+        """
+
+    def weight_elements_read(self, inputs: Sequence[TensorType]) -> Extent:
+        """Return how many elements of its parameters one run reads, each once."""
+        return sum(prod(spec.shape) for spec in self.parameters(inputs))
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         """Return which positions of one operand an output position depends on."""
         return identity_reach(len(inputs[0].spatial))
@@ -121,9 +138,32 @@ class Op(ABC):
         The result has the dtype of the first floating-point operand.
         """
 
+    @abstractmethod
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        """Return the vector-Jacobian product with respect to each operand.
+
+        For the number sum(gradient * evaluate(inputs, params)) these are its partial derivatives
+        by the operands' elements: float64, of each operand's shape, zeros for operands of whole
+        numbers. At a kink it is the derivative of the flat side where one side is flat, and else
+        of the side of larger values. Raises NotImplementedError for ops that read weights alone.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class DataMovement(Op):
+    """An op that computes nothing: every element of its result is one of an operand, or fixed."""
+
+    other_operations_rule: ClassVar[str] = "none: it moves data only"
+
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0
+
 
 __all__ = [
     "Array",
+    "DataMovement",
     "Extents",
     "Op",
     "OpError",

@@ -13,6 +13,7 @@ from cnndsl.ops.base import Array, Extents, Op, ParameterSpec, Reach, argument
 from cnndsl.ops.checks import known_channels, require_groups
 from cnndsl.ops.registry import register
 from cnndsl.ops.windows import (
+    crop_spatial,
     output_spatial,
     pad_spatial,
     require_spatial,
@@ -39,6 +40,7 @@ class Conv(Op):
     macs_rule: ClassVar[str] = (
         "out_channels x output positions x in_channels / groups x kernel elements"
     )
+    other_operations_rule: ClassVar[str] = "1 addition per output element with a bias"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -82,6 +84,9 @@ class Conv(Op):
         per_group = known_channels(self.keyword, inputs[0]) // self.groups
         return product(self.infer(inputs).shape) * (per_group * prod(self.kernel))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0 if self.bias is False else self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.stride, self.dilation, self.padding)
 
@@ -97,6 +102,22 @@ class Conv(Op):
             self.groups,
         )
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (
+            convolve_back(
+                inputs[0].shape,
+                params[0],
+                gradient,
+                self.kernel,
+                self.stride,
+                self.dilation,
+                self.padding,
+                self.groups,
+            ),
+        )
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +130,7 @@ class DepthwiseConv(Op):
 
     keyword: ClassVar[str] = "dwconv"
     macs_rule: ClassVar[str] = "output channels x output positions x kernel elements"
+    other_operations_rule: ClassVar[str] = "1 addition per output element with a bias"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -146,6 +168,9 @@ class DepthwiseConv(Op):
     def macs(self, inputs: Sequence[TensorType]) -> Extent:
         return product(self.infer(inputs).shape) * prod(self.kernel)
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0 if self.bias is False else self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.stride, self.dilation, self.padding)
 
@@ -159,6 +184,22 @@ class DepthwiseConv(Op):
             self.dilation,
             self.padding,
             inputs[0].shape[1],
+        )
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (
+            convolve_back(
+                inputs[0].shape,
+                params[0],
+                gradient,
+                self.kernel,
+                self.stride,
+                self.dilation,
+                self.padding,
+                inputs[0].shape[1],
+            ),
         )
 
 
@@ -190,3 +231,26 @@ def convolve(
     if bias is not None:
         result += bias.reshape(-1, *(1,) * len(out))
     return result.astype(x.dtype)
+
+
+def convolve_back(
+    shape: Sequence[int],
+    weight: Array,
+    gradient: Array,
+    kernel: Extents,
+    stride: Extents,
+    dilation: Extents,
+    padding: Padding,
+    groups: int,
+) -> Array:
+    """Return the gradient of an input of a shape: each output's, spread over its window."""
+    pads = window_pads(shape[2:], kernel, stride, dilation, padding)
+    batch, channels, *extents = shape
+    out = gradient.shape[2:]
+    split = weight.astype(np.float64).reshape(groups, -1, channels // groups, *kernel)
+    sources = gradient.astype(np.float64).reshape(batch, groups, -1, *out)
+    spread = np.zeros((batch, channels, *(low + n + high for n, (low, high) in zip(extents, pads))))
+    for at in np.ndindex(*kernel):
+        term = np.einsum("goc,bgo...->bgc...", split[(..., *at)], sources, optimize=True)
+        slide(spread, out, stride, dilation, at)[...] += term.reshape(batch, channels, *out)
+    return crop_spatial(spread, pads)

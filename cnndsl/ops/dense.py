@@ -27,6 +27,7 @@ class Dense(Op):
 
     keyword: ClassVar[str] = "dense"
     macs_rule: ClassVar[str] = "in_features x out_features"
+    other_operations_rule: ClassVar[str] = "1 addition per output element with a bias"
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 4, 4]\n"
@@ -59,6 +60,9 @@ class Dense(Op):
     def macs(self, inputs: Sequence[TensorType]) -> Extent:
         return inputs[0].elements * self.out_features
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0 if self.bias is False else self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return Whole()
 
@@ -67,3 +71,8 @@ class Dense(Op):
         if len(params) > 1:
             result += params[1]
         return result.astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (gradient.astype(np.float64) @ params[0].astype(np.float64),)

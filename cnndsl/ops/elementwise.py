@@ -9,11 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from cnndsl.ops.adjoint import summed_to
 from cnndsl.ops.base import Array, Op, OpError, PerAxis, Reach, argument
 from cnndsl.ops.checks import require_float
 from cnndsl.ops.reach import AxisReach, Mapped, Window
 from cnndsl.ops.registry import register
-from cnndsl.types.extents import Dim
+from cnndsl.types.extents import Dim, Extent
 from cnndsl.types.tensor import TensorType
 
 
@@ -22,6 +23,7 @@ class Binary(Op):
     """An op on two operands of one shape, but that a spatial extent of 1 is repeated."""
 
     arity: ClassVar[int | None] = 2
+    other_operations_rule: ClassVar[str] = "1 per output element"
     symbol: ClassVar[str] = ""
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
@@ -58,13 +60,27 @@ class Binary(Op):
         ]
         return PerAxis(tuple(axes))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return self.infer(inputs).elements
+
     @abstractmethod
     def combine(self, a: Array, b: Array) -> Array:
         """Return the result for float64 operands."""
 
+    @abstractmethod
+    def partials(self, a: Array, b: Array, gradient: Array) -> tuple[Array, Array]:
+        """Return the gradient times the derivatives by a and by b, before repeats are summed."""
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         a, b = inputs
         return self.combine(a.astype(np.float64), b.astype(np.float64)).astype(a.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        a, b = (x.astype(np.float64) for x in inputs)
+        of_a, of_b = self.partials(a, b, gradient.astype(np.float64))
+        return summed_to(a.shape, of_a), summed_to(b.shape, of_b)
 
 
 def _axis_name(axis: int) -> str:
@@ -99,6 +115,9 @@ class Add(Binary):
     def combine(self, a: Array, b: Array) -> Array:
         return a + b
 
+    def partials(self, a: Array, b: Array, gradient: Array) -> tuple[Array, Array]:
+        return gradient, gradient
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +138,9 @@ class Sub(Binary):
 
     def combine(self, a: Array, b: Array) -> Array:
         return a - b
+
+    def partials(self, a: Array, b: Array, gradient: Array) -> tuple[Array, Array]:
+        return gradient, -gradient
 
 
 @register
@@ -142,11 +164,18 @@ class Mul(Binary):
     def combine(self, a: Array, b: Array) -> Array:
         return a * b
 
+    def partials(self, a: Array, b: Array, gradient: Array) -> tuple[Array, Array]:
+        return gradient * b, gradient * a
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine(Op):
     """x * scale + shift with two numbers: what tensor + 1, 2 * tensor and the like mean."""
+
+    other_operations_rule: ClassVar[str] = (
+        "a multiplication and an addition per element, where they change anything"
+    )
 
     scale: float = argument("factor", default=1.0)
     shift: float = argument("addend", default=0.0)
@@ -156,6 +185,14 @@ class Affine(Op):
         require_float("arithmetic with a number", x, 0)
         return x
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return inputs[0].elements * ((self.scale != 1) + (self.shift != 0))
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         return (x.astype(np.float64) * self.scale + self.shift).astype(x.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (gradient.astype(np.float64) * self.scale,)

@@ -8,15 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnndsl.ops.base import Array, Op, OpError, ParameterSpec, Reach, argument
+from cnndsl.ops.base import Array, DataMovement, OpError, ParameterSpec, Reach, argument
 from cnndsl.ops.reach import identity_reach
 from cnndsl.ops.registry import register
+from cnndsl.types.extents import Extent
 from cnndsl.types.tensor import DType, TensorType
 
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Embedding(Op):
+class Embedding(DataMovement):
     """Look up a learned vector for every whole number: int[N, L...] to float32[N, features, L...].
 
     Numbers lie in 0 to entries - 1; any other is an error when the network runs. Weight: [entries,
@@ -57,6 +58,10 @@ class Embedding(Op):
             ),
         )
 
+    def weight_elements_read(self, inputs: Sequence[TensorType]) -> Extent:
+        """Return the elements of the vectors looked up: the rest of the table stays unread."""
+        return self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return identity_reach(inputs[0].rank - 1)
 
@@ -68,3 +73,8 @@ class Embedding(Op):
                 f"embedding has entries 0 to {self.entries - 1}, got {numbers[outside][0]}"
             )
         return np.moveaxis(params[0][numbers], -1, 1)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (np.zeros(inputs[0].shape),)

@@ -15,8 +15,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from cnndsl.ops.adjoint import reads_weights_alone
 from cnndsl.ops.base import Array, Op, OpError
 from cnndsl.ops.registry import register
+from cnndsl.types.extents import Extent
 from cnndsl.types.tensor import TensorType
 
 
@@ -37,6 +39,7 @@ class FoldedWeight(Op):
     """
 
     arity: ClassVar[int | None] = 3
+    other_operations_rule: ClassVar[str] = "none: it runs once, when the weights are loaded"
 
     axis: int = 0
     groups: int = 1
@@ -47,6 +50,9 @@ class FoldedWeight(Op):
         channels = weight.shape[self.axis] * (self.groups if self.axis == 1 else 1)
         _check_vectors("FoldedWeight", (gamma, variance), channels)
         return weight
+
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         weight, gamma, variance = inputs
@@ -60,6 +66,11 @@ class FoldedWeight(Op):
             factors = per_group.reshape(*weight.shape[:2], *(1,) * (weight.ndim - 2))
         return (weight.astype(np.float64) * factors).astype(weight.dtype)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        raise reads_weights_alone(self)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,7 @@ class FoldedBias(Op):
     """
 
     arity: ClassVar[int | None] = None
+    other_operations_rule: ClassVar[str] = "none: it runs once, when the weights are loaded"
 
     epsilon: float = 1e-5
     has_bias: bool = True
@@ -81,8 +93,16 @@ class FoldedBias(Op):
         _check_vectors("FoldedBias", inputs, inputs[0].shape[0])
         return inputs[0]
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         gamma, beta, mean, variance = (v.astype(np.float64) for v in inputs[-4:])
         bias = inputs[0].astype(np.float64) if self.has_bias else np.zeros_like(mean)
         scale = gamma / np.sqrt(variance + self.epsilon)
         return ((bias - mean) * scale + beta).astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        raise reads_weights_alone(self)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from cnndsl.ops.base import Array, Op, OpError, ParameterSpec, Reach
 from cnndsl.ops.reach import identity_reach
 from cnndsl.ops.registry import register
@@ -23,6 +25,9 @@ class Fused(Op):
     """
 
     arity: ClassVar[int | None] = None
+    other_operations_rule: ClassVar[str] = (
+        "those of its parts, and 1 addition per element with a residual"
+    )
 
     base: Op
     residual: bool = False
@@ -56,8 +61,20 @@ class Fused(Op):
     def parameters(self, inputs: Sequence[TensorType]) -> tuple[ParameterSpec, ...]:
         return self.base.parameters(self._split(inputs)[0])
 
+    def weight_elements_read(self, inputs: Sequence[TensorType]) -> Extent:
+        return self.base.weight_elements_read(self._split(inputs)[0])
+
     def macs(self, inputs: Sequence[TensorType]) -> Extent:
         return self.base.macs(self._split(inputs)[0])
+
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        own, result = self._split(inputs)
+        total = self.base.other_operations(own)
+        if self.residual:
+            total = total + result.elements
+        if self.activation is not None:
+            total = total + self.activation.other_operations([result])
+        return total
 
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         own, result = self._split(inputs)
@@ -66,8 +83,20 @@ class Fused(Op):
         return self.base.reach(own, operand)
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
+        result = self._before_activation(inputs, params)
+        return result if self.activation is None else self.activation.evaluate([result], ())
+
+    def _before_activation(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         own = inputs[:-1] if self.residual else inputs
         result = self.base.evaluate(own, params)
-        if self.residual:
-            result = result + inputs[-1].astype(result.dtype)
-        return result if self.activation is None else self.activation.evaluate([result], ())
+        return result + inputs[-1].astype(result.dtype) if self.residual else result
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        if self.activation is not None:
+            before = self._before_activation(inputs, params)
+            (gradient,) = self.activation.pullback([before], (), gradient)
+        own = inputs[:-1] if self.residual else inputs
+        found = self.base.pullback(own, params, gradient)
+        return (*found, gradient.astype(np.float64)) if self.residual else found

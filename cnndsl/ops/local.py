@@ -13,6 +13,7 @@ from cnndsl.ops.base import Array, Extents, Op, OpError, ParameterSpec, Reach, a
 from cnndsl.ops.checks import known_channels
 from cnndsl.ops.registry import register
 from cnndsl.ops.windows import (
+    crop_spatial,
     output_spatial,
     pad_spatial,
     require_spatial,
@@ -37,6 +38,7 @@ class LocallyConnected(Op):
 
     keyword: ClassVar[str] = "local"
     macs_rule: ClassVar[str] = "out_channels x output positions x in_channels x kernel elements"
+    other_operations_rule: ClassVar[str] = "1 addition per output element with a bias"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -93,6 +95,9 @@ class LocallyConnected(Op):
         channels = known_channels(self.keyword, inputs[0])
         return product(self.infer(inputs).shape) * (channels * prod(self.kernel))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0 if self.bias is False else self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.stride, self._undilated, self.padding)
 
@@ -115,3 +120,21 @@ class LocallyConnected(Op):
         if len(params) > 1:
             result += params[1]
         return result.astype(x.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        (x,) = inputs
+        pads = window_pads(x.shape[2:], self.kernel, self.stride, self._undilated, self.padding)
+        out = gradient.shape[2:]
+        places = prod(out)
+        batch, channels = x.shape[:2]
+        weight = params[0].astype(np.float64)
+        weight = weight.reshape(places, self.out_channels, channels, *self.kernel)
+        sources = gradient.astype(np.float64).reshape(batch, self.out_channels, places)
+        spread = pad_spatial(np.zeros(x.shape), pads)
+        for at in np.ndindex(*self.kernel):
+            term = np.einsum("poc,bop->bcp", weight[(..., *at)], sources, optimize=True)
+            reached = slide(spread, out, self.stride, self._undilated, at)
+            reached += term.reshape(reached.shape)
+        return (crop_spatial(spread, pads),)

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from cnndsl.ops.adjoint import through_normalization
 from cnndsl.ops.base import Array, Op, ParameterSpec, PerAxis, Reach, argument
 from cnndsl.ops.checks import known_channels, require_epsilon, require_float, require_groups
 from cnndsl.ops.reach import Everything
 from cnndsl.ops.registry import register
+from cnndsl.types.extents import Extent, product
 from cnndsl.types.tensor import TensorType
 
 
@@ -27,6 +29,13 @@ def _per_channel(values: Array, rank: int) -> Array:
     return values.astype(np.float64).reshape(-1, *(1,) * (rank - 2))
 
 
+def _normalized(x: Array, axis: int, epsilon: float) -> tuple[Array, Array]:
+    """Return x less its mean over an axis, divided by its deviation, and that deviation."""
+    centred = x - x.mean(axis=axis, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(axis=axis, keepdims=True) + epsilon)
+    return centred / deviation, deviation
+
+
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchNorm(Op):
@@ -37,6 +46,9 @@ class BatchNorm(Op):
     """
 
     keyword: ClassVar[str] = "bn"
+    other_operations_rule: ClassVar[str] = (
+        "a multiplication and an addition per element, by numbers known beforehand"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 3, 16, 16]\n"
@@ -60,10 +72,19 @@ class BatchNorm(Op):
             ParameterSpec("running_var", (channels,), fill=1.0, trainable=False),
         )
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return inputs[0].elements * 2
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         weight, bias, mean, variance = (_per_channel(p, x.ndim) for p in params)
         return ((x - mean) / np.sqrt(variance + self.epsilon) * weight + bias).astype(x.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        weight, _, _, variance = (_per_channel(p, gradient.ndim) for p in params)
+        return (gradient * weight / np.sqrt(variance + self.epsilon),)
 
 
 @register
@@ -76,6 +97,9 @@ class LayerNorm(Op):
     """
 
     keyword: ClassVar[str] = "layernorm"
+    other_operations_rule: ClassVar[str] = (
+        "7 per element and 2 per position: mean, centring, variance, division, scale, shift"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 16, 16]\n"
@@ -94,13 +118,22 @@ class LayerNorm(Op):
     def parameters(self, inputs: Sequence[TensorType]) -> tuple[ParameterSpec, ...]:
         return _scale_and_shift(known_channels(self.keyword, inputs[0]))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        (x,) = inputs
+        return x.elements * 7 + product((x.batch, *x.spatial)) * 2
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
-        x: Array = inputs[0].astype(np.float64)
-        weight, bias = (_per_channel(p, x.ndim) for p in params)
-        centred = x - x.mean(axis=1, keepdims=True)
-        deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True) + self.epsilon)
-        result: Array = centred / deviation * weight + bias
+        weight, bias = (_per_channel(p, inputs[0].ndim) for p in params)
+        normal, _ = _normalized(inputs[0].astype(np.float64), 1, self.epsilon)
+        result: Array = normal * weight + bias
         return result.astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        normal, deviation = _normalized(inputs[0].astype(np.float64), 1, self.epsilon)
+        weighted = gradient * _per_channel(params[0], gradient.ndim)
+        return (through_normalization(normal, deviation, weighted, axis=1),)
 
 
 @register
@@ -114,6 +147,9 @@ class GroupNorm(Op):
     """
 
     keyword: ClassVar[str] = "groupnorm"
+    other_operations_rule: ClassVar[str] = (
+        "7 per element and 2 per group: mean, centring, variance, division, scale, shift"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 16, 16]\n"
@@ -136,15 +172,27 @@ class GroupNorm(Op):
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return PerAxis((Everything(),) * len(inputs[0].spatial))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        (x,) = inputs
+        return x.elements * 7 + x.batch * (2 * self.groups)
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         x: Array = inputs[0].astype(np.float64)
         weight, bias = (_per_channel(p, x.ndim) for p in params)
-        grouped = x.reshape(x.shape[0], self.groups, -1)
-        centred = grouped - grouped.mean(axis=2, keepdims=True)
-        deviation = np.sqrt((centred**2).mean(axis=2, keepdims=True) + self.epsilon)
-        normal = (centred / deviation).reshape(x.shape)
-        result: Array = normal * weight + bias
+        normal, _ = _normalized(self._grouped(x), 2, self.epsilon)
+        result: Array = normal.reshape(x.shape) * weight + bias
         return result.astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        x: Array = inputs[0].astype(np.float64)
+        normal, deviation = _normalized(self._grouped(x), 2, self.epsilon)
+        weighted = self._grouped(gradient * _per_channel(params[0], x.ndim))
+        return (through_normalization(normal, deviation, weighted, axis=2).reshape(x.shape),)
+
+    def _grouped(self, x: Array) -> Array:
+        return x.reshape(x.shape[0], self.groups, -1)
 
 
 @register
@@ -157,6 +205,9 @@ class LRN(Op):
     """
 
     keyword: ClassVar[str] = "lrn"
+    other_operations_rule: ClassVar[str] = (
+        "size + 4 per element: squares, their sum, factor, constant, power, division"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 3, 32, 32]\n"
@@ -173,15 +224,38 @@ class LRN(Op):
         require_float(self.keyword, x)
         return x
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return inputs[0].elements * (self.size + 4)
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         x = inputs[0].astype(np.float64)
-        channels = x.shape[1]
+        return (x / self._denominator(x) ** self.beta).astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        x = inputs[0].astype(np.float64)
+        denominator = self._denominator(x)
+        direct = gradient / denominator**self.beta
+        # x_j^2 stands in the denominator of every i whose window holds j: the windows mirrored.
+        before, after = self._around
+        through = _sums_around(gradient * x / denominator ** (self.beta + 1), after, before)
+        return (direct - 2 * self.alpha / self.size * self.beta * x * through,)
+
+    @property
+    def _around(self) -> tuple[int, int]:
+        """How many channels count before and after each one."""
         before = (self.size - 1) // 2
-        after = self.size - 1 - before
-        padded = np.pad(x**2, ((0, 0), (before, after), *((0, 0),) * (x.ndim - 2)))
-        squares = np.zeros_like(x)
-        for offset in range(self.size):
-            squares += padded[:, offset : offset + channels]
-        return (x / (self.k + self.alpha / self.size * squares) ** self.beta).astype(
-            inputs[0].dtype
-        )
+        return before, self.size - 1 - before
+
+    def _denominator(self, x: Array) -> Array:
+        return self.k + self.alpha / self.size * _sums_around(x**2, *self._around)
+
+
+def _sums_around(x: Array, before: int, after: int) -> Array:
+    """Sum, for every channel, the channels around it, as far as they exist."""
+    padded = np.pad(x, ((0, 0), (before, after), *((0, 0),) * (x.ndim - 2)))
+    sums = np.zeros_like(x)
+    for offset in range(before + after + 1):
+        sums += padded[:, offset : offset + x.shape[1]]
+    return sums

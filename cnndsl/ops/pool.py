@@ -21,6 +21,7 @@ from cnndsl.ops.windows import (
     window_pads,
     window_reach,
 )
+from cnndsl.types.extents import Extent
 from cnndsl.types.padding import Explicit, Padding, Same, span_of, window_output
 from cnndsl.types.tensor import TensorType
 
@@ -59,6 +60,9 @@ class MaxPool(Op):
     """
 
     keyword: ClassVar[str] = "maxpool"
+    other_operations_rule: ClassVar[str] = (
+        "k - 1 comparisons per output element, for k elements of the window"
+    )
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -99,6 +103,9 @@ class MaxPool(Op):
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.step, self.dilation, self.padding)
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return self.infer(inputs).elements * (prod(self.kernel) - 1)
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         out, padded = _windows(
@@ -108,6 +115,23 @@ class MaxPool(Op):
         for at in np.ndindex(*self.kernel):
             np.maximum(result, slide(padded, out, self.step, self.dilation, at), out=result)
         return result
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        """Give the gradient of each window to its first largest element."""
+        (x,) = inputs
+        out, padded = _windows(
+            x, self.kernel, self.step, self.dilation, self.padding, self.ceil_mode, -np.inf
+        )
+        largest = self.evaluate(inputs, params)
+        sources = gradient.astype(np.float64)
+        spread = np.zeros(padded.shape)
+        for at in np.ndindex(*self.kernel):
+            found = slide(padded, out, self.step, self.dilation, at) == largest
+            slide(spread, out, self.step, self.dilation, at)[...] += sources * found
+            sources = np.where(found, 0.0, sources)
+        return (_inside(spread, x, self.kernel, self.step, self.dilation, self.padding),)
 
 
 @register
@@ -121,6 +145,9 @@ class AveragePool(Op):
     """
 
     keyword: ClassVar[str] = "avgpool"
+    other_operations_rule: ClassVar[str] = (
+        "k - 1 additions and a division per output element, for k elements of the window"
+    )
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -163,26 +190,45 @@ class AveragePool(Op):
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return window_reach(inputs[0], self.kernel, self.step, self._undilated, self.padding)
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return self.infer(inputs).elements * prod(self.kernel)
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
-        dilation = self._undilated
-        window = (self.kernel, self.step, dilation, self.padding, self.ceil_mode)
-        out, padded = _windows(x.astype(np.float64), *window, 0.0)
-        # The elements that count: those of the input, and with count_padding the padding's.
-        inside = np.ones((1, 1, *x.shape[2:]))
-        if self.count_padding:
-            pads = window_pads(x.shape[2:], self.kernel, self.step, dilation, self.padding)
-            inside = pad_spatial(inside, pads, 1.0)
-            reached = [(0, max(p - s, 0)) for p, s in zip(padded.shape[2:], inside.shape[2:])]
-            counted = pad_spatial(inside, reached)
-        else:
-            _, counted = _windows(inside, *window, 0.0)
+        out, padded = self._windows(x.astype(np.float64))
         total = np.zeros((*x.shape[:2], *out))
+        for at in np.ndindex(*self.kernel):
+            total += slide(padded, out, self.step, self._undilated, at)
+        return (total / self._counts(x)).astype(x.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        (x,) = inputs
+        out, padded = self._windows(x)
+        shares = gradient / self._counts(x)
+        spread = np.zeros(padded.shape)
+        for at in np.ndindex(*self.kernel):
+            slide(spread, out, self.step, self._undilated, at)[...] += shares
+        return (_inside(spread, x, self.kernel, self.step, self._undilated, self.padding),)
+
+    def _windows(self, x: Array) -> tuple[tuple[int, ...], Array]:
+        window = (self.kernel, self.step, self._undilated, self.padding, self.ceil_mode)
+        return _windows(x, *window, 0.0)
+
+    def _counts(self, x: Array) -> Array:
+        """Return the divisor of each window: of shape [1, 1, out spatial...]."""
+        inside = np.ones((1, 1, *x.shape[2:]))
+        out, counted = self._windows(inside)
+        if self.count_padding:
+            pads = window_pads(x.shape[2:], self.kernel, self.step, self._undilated, self.padding)
+            inside = pad_spatial(inside, pads, 1.0)
+            reached = [(0, max(p - s, 0)) for p, s in zip(counted.shape[2:], inside.shape[2:])]
+            counted = pad_spatial(inside, reached)
         count = np.zeros((1, 1, *out))
         for at in np.ndindex(*self.kernel):
-            total += slide(padded, out, self.step, dilation, at)
-            count += slide(counted, out, self.step, dilation, at)
-        return (total / count).astype(x.dtype)
+            count += slide(counted, out, self.step, self._undilated, at)
+        return count
 
 
 def _windows(
@@ -216,6 +262,15 @@ def _windows(
     return tuple(out), pad_spatial(x, reached, value)
 
 
+def _inside(
+    padded: Array, x: Array, kernel: Extents, stride: Extents, dilation: Extents, padding: Padding
+) -> Array:
+    """Return the part of a padded array that lies over the input."""
+    pads = window_pads(x.shape[2:], kernel, stride, dilation, padding)
+    places = tuple(slice(low, low + n) for (low, _), n in zip(pads, x.shape[2:], strict=True))
+    return padded[(slice(None), slice(None), *places)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GlobalPool(Op):
     keep_axes: bool = argument("keep the spatial axes, each with extent 1", default=False)
@@ -243,16 +298,30 @@ class GlobalAveragePool(_GlobalPool):
     """
 
     keyword: ClassVar[str] = "global_avgpool"
+    other_operations_rule: ClassVar[str] = (
+        "an addition less than elements, and a division, per channel"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 16, 16]\n"
         "output y = x -> conv3x3(16) -> relu -> global_avgpool -> dense(10)\n"
     )
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return inputs[0].elements
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         axes = tuple(range(2, x.ndim))
         return self._over_map(x, x.sum(axis=axes, dtype=np.float64) / prod(x.shape[2:]))
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        (x,) = inputs
+        shares = gradient.astype(np.float64) / prod(x.shape[2:])
+        ones = (1,) * (x.ndim - 2)
+        return (np.broadcast_to(shares.reshape(*x.shape[:2], *ones), x.shape).copy(),)
 
 
 @register
@@ -264,12 +333,27 @@ class GlobalMaxPool(_GlobalPool):
     """
 
     keyword: ClassVar[str] = "global_maxpool"
+    other_operations_rule: ClassVar[str] = "a comparison less than elements per channel"
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 16, 16]\n"
         "output y = x -> conv3x3(16) -> relu -> global_maxpool -> dense(10)\n"
     )
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        (x,) = inputs
+        return x.elements - x.batch * x.channels
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         return self._over_map(x, x.max(axis=tuple(range(2, x.ndim))))
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        """Give the gradient of each channel to its first largest element."""
+        (x,) = inputs
+        first = x.reshape(*x.shape[:2], -1).argmax(axis=2)[..., None]
+        result = np.zeros((*x.shape[:2], prod(x.shape[2:])))
+        np.put_along_axis(result, first, gradient.reshape(first.shape), axis=2)
+        return (result.reshape(x.shape),)

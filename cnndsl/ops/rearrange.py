@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cnndsl.ops.base import Array, Op, OpError, PerAxis, Reach, argument
+from cnndsl.ops.adjoint import gathered
+from cnndsl.ops.base import Array, DataMovement, OpError, PerAxis, Reach, argument
 from cnndsl.ops.checks import (
     divide_exactly,
     known_channels,
@@ -21,7 +22,7 @@ from cnndsl.types.tensor import TensorType
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceToDepth(Op):
+class SpaceToDepth(DataMovement):
     """Turn each block of the map into channels: `[N, C, H, W]` to `[N, b*b*C, H/b, W/b]`.
 
     The place in the block is the outer, the input channel the inner part of the channel (ONNX).
@@ -58,10 +59,15 @@ class SpaceToDepth(Op):
         places = range(3, 3 + 2 * rank, 2)
         return split.transpose(0, *places, 1, *blocks).reshape(batch, -1, *coarse)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return gathered(self, inputs[0], gradient)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DepthToSpace(Op):
+class DepthToSpace(DataMovement):
     """Turn channels into blocks of the map: `[N, b*b*C, H, W]` to `[N, C, H*b, W*b]`.
 
     mode=dcr: the place in the block is the outer part of the input channel (the inverse of
@@ -112,10 +118,15 @@ class DepthToSpace(Op):
         fine = (n * self.block for n in spatial)
         return split.transpose(0, channel, *pairs).reshape(batch, kept, *fine)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return gathered(self, inputs[0], gradient)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelShuffle(Op):
+class ChannelShuffle(DataMovement):
     """Interleave groups of channels: channel i of group g becomes channel i * groups + g.
 
     Between grouped convolutions it lets every group see all others (ShuffleNet).
@@ -141,3 +152,8 @@ class ChannelShuffle(Op):
         batch, channels, *spatial = x.shape
         split = x.reshape(batch, self.groups, channels // self.groups, *spatial)
         return split.swapaxes(1, 2).reshape(x.shape)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return gathered(self, inputs[0], gradient)

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from cnndsl.ops.adjoint import gathered
 from cnndsl.ops.base import Array, Extents, Op, PerAxis, Reach, argument
 from cnndsl.ops.checks import require_map
 from cnndsl.ops.reach import Interpolated, Mapped
 from cnndsl.ops.registry import register
+from cnndsl.types.extents import Extent, product
 from cnndsl.types.tensor import TensorType
 
 
@@ -26,6 +28,9 @@ class Upsample(Op):
     """
 
     keyword: ClassVar[str] = "upsample"
+    other_operations_rule: ClassVar[str] = (
+        "bilinear: 3 per element that each axis makes in turn; nearest: none, it moves data only"
+    )
     example: ClassVar[str] = (
         "network example\n"
         "input x: float32[N, 8, 16, 16]\n"
@@ -48,6 +53,17 @@ class Upsample(Op):
             return PerAxis(tuple(Mapped(1, s) for s in self.scale))
         return PerAxis(tuple(Interpolated(s) for s in self.scale))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        (x,) = inputs
+        if self.mode == "nearest":
+            return 0
+        total: Extent = 0
+        shape = list(x.shape)
+        for axis, scale in enumerate(self.scale, 2):
+            shape[axis] = shape[axis] * scale
+            total = total + product(tuple(shape)) * 3
+        return total
+
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         if self.mode == "nearest":
@@ -59,14 +75,39 @@ class Upsample(Op):
             result = _interpolate(result, axis, scale)
         return result.astype(x.dtype)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        if self.mode == "nearest":
+            return gathered(self, inputs[0], gradient)
+        result = gradient.astype(np.float64)
+        for axis, scale in enumerate(self.scale, 2):
+            result = _interpolate_back(result, axis, scale)
+        return (result,)
+
+
+def _neighbours(extent: int, scale: int) -> tuple[Array, Array, Array]:
+    """Return, for every output position, the input below, the input above, and its share."""
+    place = (np.arange(extent * scale) + 0.5) / scale - 0.5
+    first = np.floor(place).astype(np.int64)
+    below, above = (np.clip(first + side, 0, extent - 1) for side in (0, 1))
+    return below, above, place - first
+
 
 def _interpolate(x: Array, axis: int, scale: int) -> Array:
     """Interpolate linearly along one axis."""
-    extent = x.shape[axis]
-    place = (np.arange(extent * scale) + 0.5) / scale - 0.5
-    first = np.floor(place).astype(np.int64)
-    share = (place - first).reshape(-1, *(1,) * (x.ndim - axis - 1))
-    below = np.take(x, np.clip(first, 0, extent - 1), axis=axis)
-    above = np.take(x, np.clip(first + 1, 0, extent - 1), axis=axis)
-    result: Array = below * (1 - share) + above * share
+    below, above, share = _neighbours(x.shape[axis], scale)
+    share = share.reshape(-1, *(1,) * (x.ndim - axis - 1))
+    result: Array = x.take(below, axis) * (1 - share) + x.take(above, axis) * share
     return result
+
+
+def _interpolate_back(gradient: Array, axis: int, scale: int) -> Array:
+    """Give each input along an axis its shares of the gradients of the outputs it is part of."""
+    extent = gradient.shape[axis] // scale
+    below, above, share = _neighbours(extent, scale)
+    sources = np.moveaxis(gradient, axis, -1)
+    weights = np.zeros((len(share), extent))
+    np.add.at(weights, (np.arange(len(share)), below), 1 - share)
+    np.add.at(weights, (np.arange(len(share)), above), share)
+    return np.moveaxis(sources @ weights, -1, axis)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnndsl.ops.base import Array, Op, OpError, PerAxis, Reach, argument
+from cnndsl.ops.base import Array, DataMovement, OpError, PerAxis, Reach, argument
 from cnndsl.ops.checks import divide_exactly, require_axis, require_float
 from cnndsl.ops.reach import AxisReach, Whole, Window
 from cnndsl.ops.registry import register
@@ -18,7 +18,7 @@ from cnndsl.types.tensor import TensorType
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flatten(Op):
+class Flatten(DataMovement):
     """All elements of a sample as one feature vector: [N, C, spatial...] becomes [N, C * ...]."""
 
     keyword: ClassVar[str] = "flatten"
@@ -40,10 +40,15 @@ class Flatten(Op):
         (x,) = inputs
         return x.reshape(x.shape[0], -1)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (gradient.astype(np.float64).reshape(inputs[0].shape),)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reshape(Op):
+class Reshape(DataMovement):
     """The same elements, in the same order, under another shape; the batch stays.
 
     One extent may be -1: it becomes what the others leave. Written reshape(8, 4, 4) or
@@ -113,10 +118,15 @@ class Reshape(Op):
         (x,) = inputs
         return x.reshape(x.shape[0], *self.shape)
 
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        return (gradient.astype(np.float64).reshape(inputs[0].shape),)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Concat(Op):
+class Concat(DataMovement):
     """Operands one after the other along an axis; also written [a, b] in a chain.
 
     Axis 1 is the channels, 2 and up the spatial axes. All other extents are equal.
@@ -178,3 +188,9 @@ class Concat(Op):
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         return np.concatenate(inputs, axis=self.axis)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        ends = np.cumsum([x.shape[self.axis] for x in inputs])
+        return tuple(np.split(gradient.astype(np.float64), ends[:-1], axis=self.axis))

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnndsl.ops.base import Array, Op, OpError, PerAxis, Reach, argument
+from cnndsl.ops.adjoint import gathered
+from cnndsl.ops.base import Array, DataMovement, OpError, PerAxis, Reach, argument
 from cnndsl.ops.checks import require_axis, require_float, require_map
 from cnndsl.ops.reach import AxisReach, Mapped, Reflected, Window
 from cnndsl.ops.registry import register
-from cnndsl.ops.windows import check_padding
+from cnndsl.ops.windows import check_padding, crop_spatial, pad_spatial
 from cnndsl.types.extents import Dim, Extent, ceil_div, least
 from cnndsl.types.padding import Explicit, Padding
 from cnndsl.types.tensor import TensorType
@@ -20,7 +21,7 @@ from cnndsl.types.tensor import TensorType
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice(Op):
+class Slice(DataMovement):
     """Elements start, start + step, ... of an axis, up to but not including stop.
 
     Axis 1 is the channels, 2 and up the spatial axes. A negative start or stop counts from the
@@ -93,8 +94,18 @@ class Slice(Op):
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
+        return x[self._taken(x)].copy()
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        result = np.zeros(inputs[0].shape)
+        result[self._taken(result)] = gradient
+        return (result,)
+
+    def _taken(self, x: Array) -> tuple[slice, ...]:
         start, stop = self.bounds(x.shape[self.axis])
-        return x[(slice(None),) * self.axis + (slice(start, stop, self.step),)].copy()
+        return (slice(None),) * self.axis + (slice(start, stop, self.step),)
 
 
 def _explicit(keyword: str, argument: str, padding: Padding, x: TensorType) -> Explicit:
@@ -113,7 +124,7 @@ def _explicit(keyword: str, argument: str, padding: Padding, x: TensorType) -> E
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crop(Op):
+class Crop(DataMovement):
     """The map without a margin: so many elements fewer before and after on each spatial axis."""
 
     keyword: ClassVar[str] = "crop"
@@ -149,16 +160,18 @@ class Crop(Op):
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs
         assert isinstance(self.margin, Explicit)
-        kept = tuple(
-            slice(low, n - high)
-            for (low, high), n in zip(self.margin.pairs, x.shape[2:], strict=True)
-        )
-        return x[(slice(None), slice(None), *kept)].copy()
+        return crop_spatial(x, self.margin.pairs).copy()
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        assert isinstance(self.margin, Explicit)
+        return (pad_spatial(gradient.astype(np.float64), self.margin.pairs),)
 
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pad(Op):
+class Pad(DataMovement):
     """The map with a margin around it on the spatial axes.
 
     mode=zero fills it with `value`, mode=reflect mirrors the map at its outermost elements (which
@@ -238,3 +251,11 @@ class Pad(Op):
         if self.mode == "edge":
             return np.pad(x, pads, mode="edge")
         return np.pad(x, pads, constant_values=self.value)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        assert isinstance(self.amount, Explicit)
+        if self.mode == "zero":
+            return (crop_spatial(gradient.astype(np.float64), self.amount.pairs),)
+        return gathered(self, inputs[0], gradient)

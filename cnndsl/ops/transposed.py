@@ -22,7 +22,13 @@ from cnndsl.ops.base import (
 from cnndsl.ops.checks import known_channels, require_groups
 from cnndsl.ops.reach import Spread
 from cnndsl.ops.registry import register
-from cnndsl.ops.windows import check_padding, pad_spatial, require_spatial
+from cnndsl.ops.windows import (
+    check_padding,
+    crop_spatial,
+    pad_spatial,
+    require_spatial,
+    slide,
+)
 from cnndsl.types.extents import Extent, product
 from cnndsl.types.padding import Causal, Explicit, Padding, Same, Valid, span_of
 from cnndsl.types.tensor import TensorType
@@ -46,6 +52,7 @@ class ConvTranspose(Op):
     macs_rule: ClassVar[str] = (
         "in_channels x input positions x out_channels / groups x kernel elements"
     )
+    other_operations_rule: ClassVar[str] = "1 addition per output element with a bias"
     kernel_suffix: ClassVar[bool] = True
     example: ClassVar[str] = (
         "network example\n"
@@ -80,6 +87,17 @@ class ConvTranspose(Op):
             spans = zip(self.kernel, self.dilation, self.stride, strict=True)
             return tuple(max(s - span_of(k, d), 0) for k, d, s in spans)
         return self.output_padding
+
+    @property
+    def _added(self) -> tuple[tuple[int, int], ...]:
+        return tuple((0, extra) for extra in self.extra)
+
+    def _whole(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """Return the extents of the result before anything is cut off or added."""
+        return tuple(
+            (n - 1) * s + span_of(k, d)
+            for n, s, k, d in zip(grid, self.stride, self.kernel, self.dilation, strict=True)
+        )
 
     def _crop(self, axis: int) -> tuple[int, int]:
         surplus = span_of(self.kernel[axis], self.dilation[axis]) - self.stride[axis]
@@ -157,6 +175,9 @@ class ConvTranspose(Op):
         per_group = self.out_channels // self.groups
         return product(x.shape) * (per_group * prod(self.kernel))
 
+    def other_operations(self, inputs: Sequence[TensorType]) -> Extent:
+        return 0 if self.bias is False else self.infer(inputs).elements
+
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         return PerAxis(
             tuple(
@@ -174,26 +195,32 @@ class ConvTranspose(Op):
         grid = x.shape[2:]
         sources = x.reshape(batch, self.groups, channels // self.groups, *grid)
         split = weight.reshape(self.groups, channels // self.groups, -1, *self.kernel)
-        whole = tuple(
-            (n - 1) * s + span_of(k, d)
-            for n, s, k, d in zip(grid, self.stride, self.kernel, self.dilation, strict=True)
-        )
-        result = np.zeros((batch, self.groups, split.shape[2], *whole))
+        whole = self._whole(grid)
+        result = np.zeros((batch, self.out_channels, *whole))
         for at in np.ndindex(*self.kernel):
-            reached = tuple(
-                slice(k * d, k * d + (n - 1) * s + 1, s)
-                for k, d, n, s in zip(at, self.dilation, grid, self.stride, strict=True)
-            )
             # c: input channel, o: output channel, within a group g.
             term = np.einsum("gco,bgc...->bgo...", split[(..., *at)], sources, optimize=True)
-            result[(slice(None), slice(None), slice(None), *reached)] += term
-        result = result.reshape(batch, -1, *whole)
-        result = pad_spatial(result, tuple((0, extra) for extra in self.extra))
-        kept = tuple(
-            slice(low, n - high)
-            for (low, high), n in zip(self.crops, result.shape[2:], strict=True)
-        )
-        result = result[(slice(None), slice(None), *kept)]
+            reached = slide(result, grid, self.stride, self.dilation, at)
+            reached += term.reshape(reached.shape)
+        result = pad_spatial(result, self._added)
+        result = crop_spatial(result, self.crops)
         if len(params) > 1:
             result = result + params[1].reshape(-1, *(1,) * len(grid))
         return result.astype(inputs[0].dtype)
+
+    def pullback(
+        self, inputs: Sequence[Array], params: Sequence[Array], gradient: Array
+    ) -> tuple[Array, ...]:
+        (x,) = inputs
+        batch, channels, *grid = x.shape
+        weight = params[0].astype(np.float64)
+        split = weight.reshape(self.groups, channels // self.groups, -1, *self.kernel)
+        # What was cut off reached nothing; what was added at the end came from nothing.
+        whole = pad_spatial(gradient.astype(np.float64), self.crops)
+        whole = crop_spatial(whole, self._added)
+        result = np.zeros((batch, self.groups, channels // self.groups, *grid))
+        for at in np.ndindex(*self.kernel):
+            seen = slide(whole, grid, self.stride, self.dilation, at)
+            seen = seen.reshape(batch, self.groups, -1, *grid)
+            result += np.einsum("gco,bgo...->bgc...", split[(..., *at)], seen, optimize=True)
+        return (result.reshape(x.shape),)

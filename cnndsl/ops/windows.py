@@ -124,8 +124,17 @@ def pad_spatial(x: Array, pads: Sequence[tuple[int, int]], value: float = 0.0) -
     return np.pad(x, ((0, 0), (0, 0), *pads), constant_values=value)
 
 
+def crop_spatial(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
+    """Take away what `pad_spatial` added."""
+    kept = tuple(slice(low, n - high) for (low, high), n in zip(pads, x.shape[2:], strict=True))
+    return x[(slice(None), slice(None), *kept)]
+
+
 def slide(x: Array, out: Sequence[int], stride: Extents, dilation: Extents, at: Extents) -> Array:
-    """Return, for the kernel position `at`, the input element under every output position."""
+    """Return, for the kernel position `at`, the input element under every output position.
+
+    The result is a view: adding to it adds to `x`, which is the way back for gradients.
+    """
     index = tuple(
         slice(k * d, k * d + (o - 1) * s + 1, s)
         for k, d, o, s in zip(at, dilation, out, stride, strict=True)

@@ -33,7 +33,7 @@ from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.ir.graph import Graph
 from cnndsl.ops import all_ops
 from cnndsl.ops.activation import Gelu, Glu, HardSwish, Relu, Tanh
-from cnndsl.ops.base import Op
+from cnndsl.ops.base import DataMovement
 from cnndsl.ops.dense import Dense
 from cnndsl.ops.fused import Fused
 from cnndsl.ops.norm import LRN, BatchNorm, GroupNorm, LayerNorm
@@ -187,7 +187,7 @@ def test_versions_out_of_range_are_refused(versions: dict[str, int], message: st
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unheard(Op):
+class Unheard(DataMovement):
     """An op that ONNX has never heard of."""
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
@@ -195,6 +195,11 @@ class Unheard(Op):
 
     def evaluate(self, inputs: Sequence[np.ndarray], params: Sequence[np.ndarray]) -> np.ndarray:
         return inputs[0]
+
+    def pullback(
+        self, inputs: Sequence[np.ndarray], params: Sequence[np.ndarray], gradient: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        return (gradient,)
 
 
 def test_all_that_cannot_be_said_is_refused_with_its_place() -> None:
