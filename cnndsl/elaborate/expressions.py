@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cnndsl.diagnostics import Span
+from cnndsl.diagnostics import Related, Span
 from cnndsl.elaborate.arguments import give_sizes
 from cnndsl.elaborate.attributes import attribute, index
 from cnndsl.elaborate.builtins import FUNCTIONS, WORDS, items_of
@@ -109,6 +109,15 @@ def resolve(ctx: Context, e: ast.Name, code: str) -> Value:
         return word
     if ctx.scope.is_incomplete:
         return POISON
+    skipped = ctx.scope.skipped_in(name)
+    if skipped is not None:
+        return ctx.error(
+            "CNN301",
+            f"`{name}` has no value here: it is bound in a branch of `if` that is not taken",
+            e.span,
+            related=(Related(f"`{name}` is bound here", skipped),),
+            help="bind it in every branch, or use it in the same one",
+        )
     visible = ctx.scope.visible()
     help = (
         foreign_value(name) or foreign_layer(name) or did_you_mean(name, _names_like(name, visible))

@@ -58,13 +58,14 @@ class Scope:
     """Names of a file, of a block's body, or of a comprehension; inner ones see the outer.
 
     `incomplete` marks a file that has no input, or of which an import failed: a name unknown
-    there says nothing new.
+    there says nothing new. `skipped` holds names that branches bind which were not taken.
     """
 
     parent: Scope | None = None
     activation: Activation = Activation()
     names: dict[str, Binding] = field(default_factory=dict)
     incomplete: bool = False
+    skipped: dict[str, Span] = field(default_factory=dict)
 
     def lookup(self, name: str) -> Binding | None:
         scope: Scope | None = self
@@ -88,6 +89,11 @@ class Scope:
             for name, binding in scope.names.items():
                 found.setdefault(name, binding)
         return found
+
+    def skipped_in(self, name: str) -> Span | None:
+        """Return where a branch that was not taken would have bound a name, if one would."""
+        found = (scope.skipped.get(name) for scope in self.enclosing())
+        return next((span for span in found if span is not None), None)
 
     @property
     def is_incomplete(self) -> bool:

@@ -1,4 +1,4 @@
-"""Run statements: bindings, loops, bodies of blocks, outputs."""
+"""Run statements: bindings, loops, branches, bodies of blocks, outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cnndsl.elaborate.calls import is_layer_like
 from cnndsl.elaborate.claims import check_claim, mentions_network
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.declarations import declare, declare_block
-from cnndsl.elaborate.expressions import evaluate, iterate, unpack
+from cnndsl.elaborate.expressions import evaluate, iterate, truth, unpack
 from cnndsl.elaborate.scope import Binding, Kind, Scope
 from cnndsl.elaborate.values import (
     POISON,
@@ -30,6 +30,7 @@ _WORDS: dict[type, str] = {
     ast.Block: "block",
     ast.Bind: "a binding",
     ast.For: "for",
+    ast.If: "if",
     ast.Return: "return",
     ast.Assert: "assert",
 }
@@ -88,18 +89,29 @@ def run_body(ctx: Context, block: ast.Block, body: tuple[ast.Statement, ...]) ->
     )
 
 
-def run_statement(ctx: Context, statement: ast.Statement, *, top: bool = False) -> None:
-    """Run a binding, loop or assert; `top` at the level of the network."""
+def run_statement(
+    ctx: Context, statement: ast.Statement, *, top: bool = False, in_loop: bool = False
+) -> None:
+    """Run a binding, loop, branch or assert; `top` at the level of the network.
+
+    There a branch may declare outputs too, but not one in a loop.
+    """
     ctx.step(statement.span)
     match statement:
         case ast.Bind():
             _bind(ctx, statement)
         case ast.For():
             _for(ctx, statement, top)
+        case ast.If():
+            _if(ctx, statement, top, in_loop)
+        case ast.Output() if top and not in_loop:
+            run_output(ctx, statement)
         case ast.Assert():
             if top and mentions_network(statement.condition, ctx.scope):
                 # The values of today, for the day when the network is complete.
-                ctx.claims.append((statement, Scope(names=dict(ctx.scope.names))))
+                ctx.claims.append(
+                    (statement, Scope(names=dict(ctx.scope.names), skipped=dict(ctx.scope.skipped)))
+                )
             else:
                 check_claim(ctx, statement)
         case _:
@@ -128,12 +140,7 @@ def _for(ctx: Context, statement: ast.For, top: bool) -> None:
     if items is None:
         _poison(ctx, statement)
         return
-    body = []
-    for inner in statement.body:
-        if isinstance(inner, (ast.Bind, ast.For, ast.Assert)):
-            body.append(inner)
-        else:
-            misplaced(ctx, inner, "in a loop", "move it out of the loop")
+    body = _runnable(ctx, statement.body, "in a loop", "move it out of the loop")
     for item in items:
         ctx.step(statement.span)
         values = unpack(ctx, len(statement.targets), item, statement.iterable.span)
@@ -143,24 +150,77 @@ def _for(ctx: Context, statement: ast.For, top: bool) -> None:
         for target, value in zip(statement.targets, values, strict=True):
             declare(ctx, target, value, Kind.VARIABLE)
         for inner in body:
-            run_statement(ctx, inner, top=top)
+            run_statement(ctx, inner, top=top, in_loop=True)
 
 
-def _poison(ctx: Context, loop: ast.For) -> None:
-    """Bind what a loop that cannot run would have bound, so that its users stay silent."""
-    for name in _bound_names(loop):
+def _if(ctx: Context, statement: ast.If, top: bool, in_loop: bool) -> None:
+    """Run the first branch whose condition holds; what may not stand in any is reported."""
+    allowed = (ast.Output,) if top and not in_loop else ()
+    bodies = [_in_branch(ctx, body, allowed) for body in statement.bodies]
+    taken = len(statement.branches)
+    for place, branch in enumerate(statement.branches):
+        holds = truth(ctx, evaluate(ctx, branch.condition), branch.condition.span, "`if`")
+        if holds is None:
+            _poison(ctx, statement)
+            ctx.declares_output = True  # whether it does is not known
+            return
+        if holds:
+            taken = place
+            break
+    for place, body in enumerate(statement.bodies):
+        if place != taken:
+            ctx.scope.skipped.update((name.name, name.span) for name in _bound_names(body))
+    for inner in bodies[taken] if taken < len(bodies) else ():
+        run_statement(ctx, inner, top=top, in_loop=in_loop)
+
+
+def _in_branch(
+    ctx: Context, body: tuple[ast.Statement, ...], allowed: tuple[type, ...]
+) -> list[ast.Statement]:
+    help = "move it out of the branch"
+    if any(isinstance(inner, ast.Return) for inner in body):
+        help = "bind a name in every branch, and return it behind them"
+    return _runnable(ctx, body, "in a branch", help, allowed)
+
+
+def _runnable(
+    ctx: Context,
+    body: tuple[ast.Statement, ...],
+    where: str,
+    help: str,
+    allowed: tuple[type, ...] = (),
+) -> list[ast.Statement]:
+    """Return the statements that may stand in a loop or branch; report the others."""
+    found = []
+    for inner in body:
+        if isinstance(inner, (ast.Bind, ast.For, ast.If, ast.Assert, *allowed)):
+            found.append(inner)
+        else:
+            misplaced(ctx, inner, where, help)
+    return found
+
+
+def _poison(ctx: Context, statement: ast.For | ast.If) -> None:
+    """Bind what a statement that cannot run would have bound, so that its users stay silent."""
+    for name in _bound_names((statement,)):
         before = ctx.scope.names.get(name.name)
         if before is None or not (before.kind.is_fixed or before.imported):
             ctx.scope.names[name.name] = Binding(POISON, Kind.VARIABLE, name.span)
 
 
-def _bound_names(loop: ast.For) -> Iterator[ast.Name]:
-    yield from loop.targets
-    for statement in loop.body:
-        if isinstance(statement, ast.Bind):
-            yield from statement.names
-        elif isinstance(statement, ast.For):
-            yield from _bound_names(statement)
+def _bound_names(body: tuple[ast.Statement, ...]) -> Iterator[ast.Name]:
+    for statement in body:
+        match statement:
+            case ast.Bind():
+                yield from statement.names
+            case ast.Output():
+                yield from () if statement.value is None else statement.names
+            case ast.For():
+                yield from statement.targets
+                yield from _bound_names(statement.body)
+            case ast.If():
+                for inner in statement.bodies:
+                    yield from _bound_names(inner)
 
 
 def run_output(ctx: Context, statement: ast.Output) -> None:

@@ -36,7 +36,7 @@ def _in_body(
     read = set(_read(statements))
     for parameter in parameters:
         read |= set(_read(parameter.default))
-    read |= {n.name for s in statements if isinstance(s, ast.Output) for n in s.names}
+    read |= set(_outputs(statements))
     seen: set[str] = set()
     for what, name in [*(("parameter", p.name) for p in parameters), *_declared(statements)]:
         if name.name in read or name.name in seen or name.name.startswith("_"):
@@ -66,6 +66,16 @@ def _in_body(
             yield from _in_body(inner, statement.parameters)
 
 
+def _outputs(statements: tuple[ast.Statement, ...]) -> Iterator[str]:
+    for statement in statements:
+        match statement:
+            case ast.Output():
+                yield from (name.name for name in statement.names)
+            case ast.If():
+                for body in statement.bodies:
+                    yield from _outputs(body)
+
+
 def _declared(statements: tuple[ast.Statement, ...]) -> Iterator[tuple[str, ast.Name]]:
     for statement in statements:
         match statement:
@@ -78,6 +88,9 @@ def _declared(statements: tuple[ast.Statement, ...]) -> Iterator[tuple[str, ast.
             case ast.For():
                 # A loop may just count: its own names need no reader.
                 yield from _declared(statement.body)
+            case ast.If():
+                for body in statement.bodies:
+                    yield from _declared(body)
 
 
 def _read(part: object) -> Iterator[str]:

@@ -273,6 +273,33 @@ class For:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """if condition { statements }"""
+
+    condition: Expr
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """branch else branch else { statements }: the first branch whose condition holds runs.
+
+    `otherwise` is None where no `else { ... }` stands at the end.
+    """
+
+    branches: tuple[Branch, ...]
+    otherwise: tuple[Statement, ...] | None
+    span: Span
+
+    @property
+    def bodies(self) -> tuple[tuple[Statement, ...], ...]:
+        """What may run, in the order of the text."""
+        last = () if self.otherwise is None else (self.otherwise,)
+        return (*(branch.body for branch in self.branches), *last)
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """return value (a TupleExpr for several)"""
 
@@ -288,7 +315,7 @@ class Assert:
     span: Span
 
 
-Statement: TypeAlias = Network | Import | Input | Output | Block | Bind | For | Return | Assert
+Statement: TypeAlias = Network | Import | Input | Output | Block | Bind | For | If | Return | Assert
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,16 @@ class _Builder:
         statements = cast("tuple[ast.Statement, ...]", body)
         return ast.For(_names(names), _expr(iterable), statements, span)
 
+    def _branch(self, children: Sequence[Child], span: Span) -> object:
+        condition, body = _nodes(children)
+        return ast.Branch(_expr(condition), cast("tuple[ast.Statement, ...]", body), span)
+
+    def _if(self, children: Sequence[Child], span: Span) -> object:
+        nodes = _nodes(children)
+        branches = tuple(node for node in nodes if isinstance(node, ast.Branch))
+        otherwise = nodes[-1] if len(nodes) > len(branches) else None
+        return ast.If(branches, cast("tuple[ast.Statement, ...] | None", otherwise), span)
+
     def _return(self, children: Sequence[Child], span: Span) -> object:
         return ast.Return(_expr(_nodes(children)[0]), span)
 
@@ -235,6 +245,8 @@ _STATEMENTS = frozenset(
         "let",
         "bind",
         "for",
+        "branch",
+        "if",
         "return",
         "assert",
     ]

@@ -14,7 +14,7 @@ from cnndsl.syntax.builder import build
 from cnndsl.syntax.characters import explain_characters
 from cnndsl.syntax.explain import explain
 from cnndsl.syntax.failure import Failure, find_side_by_side
-from cnndsl.syntax.language import UNKNOWN, language, span_of
+from cnndsl.syntax.language import IF_STATEMENT, UNKNOWN, language, span_of
 from cnndsl.syntax.numerals import read_numeral
 from cnndsl.syntax.statements import CLOSER_OF, Brackets, match_brackets, split_statements
 
@@ -78,6 +78,9 @@ def _all_statements(statements: Sequence[ast.Statement]) -> Iterator[ast.Stateme
         yield statement
         if isinstance(statement, ast.Block | ast.For) and isinstance(statement.body, tuple):
             yield from _all_statements(statement.body)
+        elif isinstance(statement, ast.If):
+            for body in statement.bodies:
+                yield from _all_statements(body)
 
 
 def _judge(source: Source, statement: Sequence[Token]) -> Sequence[Diagnostic]:
@@ -85,10 +88,13 @@ def _judge(source: Source, statement: Sequence[Token]) -> Sequence[Diagnostic]:
     tokens = list(statement)
     if not tokens or (len(tokens) == 1 and tokens[0].type == "LBRACE"):
         return ()
-    if tokens[-1].type == "LBRACE":  # the head of a block or loop: close its body
+    if tokens[-1].type == "LBRACE":  # the head of a block, loop or branch: close its body
         tokens.append(Token("RBRACE", "}"))
     tokens.append(Token("$END", ""))
     parser = language().parser.parse_interactive()
+    if tokens[0].type == "ELSE":  # it goes on an `if` that was judged before
+        for kind in (IF_STATEMENT, "TRUE", "LBRACE", "RBRACE"):
+            parser.feed_token(Token(kind, language().texts[kind]))
     side_by_side = find_side_by_side(statement)
     tree: Tree[Token] | None = None
     for index, token in enumerate(tokens):

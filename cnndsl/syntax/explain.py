@@ -10,7 +10,7 @@ from lark import Token
 from cnndsl.diagnostics import Diagnostic
 from cnndsl.syntax import foreign
 from cnndsl.syntax.failure import ENDS_VALUE, STARTS_VALUE, Failure, bracket_on_new_line
-from cnndsl.syntax.language import language
+from cnndsl.syntax.language import IF_STATEMENT, language
 from cnndsl.syntax.statements import STATEMENT_KEYWORDS, starts_line
 
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
@@ -216,7 +216,7 @@ def _separates_items(tokens: Sequence[Token], bracket: int) -> bool:
 
 def _unknown_statement(f: Failure, offset: int) -> Diagnostic:
     word = f.text(offset)
-    keywords = [name.lower() for name in sorted(STATEMENT_KEYWORDS)]
+    keywords = [language().texts[kind] for kind in sorted(STATEMENT_KEYWORDS)]
     near = difflib.get_close_matches(word, keywords, n=1, cutoff=0.6)
     return Diagnostic(
         code="CNN100",
@@ -254,6 +254,23 @@ def _statement_in_line(f: Failure) -> Diagnostic | None:
 def _missing_else(f: Failure) -> Diagnostic | None:
     if "ELSE" not in f.accepts or f.type() in STARTS_VALUE:
         return None
+    if f.text() == "{":
+        inner = next(i for i in range(-1, -f.index - 1, -1) if f.type(i) == "IF")
+        return Diagnostic(
+            code="CNN108",
+            message="a statement must start on a new line",
+            span=f.span(inner, inner),
+            label="an `if` with a body is a statement",
+            help="break the line before `if`",
+        )
+    if any(t.type == "IF" and starts_line(f.tokens, i) for i, t in enumerate(f.tokens[: f.index])):
+        return Diagnostic(
+            code="CNN100",
+            message="`if` needs an `else`, or a body in `{ }`",
+            span=f.span(),
+            label="expected `else` and a value, or `{`",
+            help="write `{` here and `}` after the last statement that depends on the condition",
+        )
     return Diagnostic(
         code="CNN100",
         message="`if` needs an `else`",
@@ -287,8 +304,11 @@ def _body_after_equals(f: Failure) -> Diagnostic | None:
     )
 
 
+_WITH_BODY = ("FOR", "BLOCK", "ELSE", IF_STATEMENT)
+
+
 def _colon_before_body(f: Failure) -> Diagnostic | None:
-    if f.text() != ":" or f.tokens[0].type not in ("FOR", "BLOCK"):
+    if f.text() != ":" or f.tokens[0].type not in _WITH_BODY:
         return None
     return Diagnostic(
         code="CNN100",

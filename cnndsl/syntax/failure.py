@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from cnndsl.diagnostics import Source, Span
-from cnndsl.syntax.language import span_of
+from cnndsl.syntax.language import IF_STATEMENT, span_of
 from cnndsl.syntax.statements import starts_line
 
 ENDS_VALUE = frozenset(("NAME", "NUMERAL", "STRING", "TRUE", "FALSE", "RPAR", "RSQB"))
@@ -60,7 +60,7 @@ class Failure:
     def in_condition(self) -> bool:
         """Return whether the failing token stands in a condition of `assert` or `if`."""
         before = [t.type for t in self.tokens[: self.index]]
-        return before[:1] == ["ASSERT"] or "IF" in before
+        return before[:1] == ["ASSERT"] or not {"IF", IF_STATEMENT}.isdisjoint(before)
 
 
 def find_side_by_side(tokens: Sequence[Token]) -> int | None:

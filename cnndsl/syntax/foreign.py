@@ -10,6 +10,7 @@ _FOREIGN = {
     "def": "write `block name(x) { ... }`",
     "class": "write `block name(x) { ... }`",
     "while": "write `for i in range(n) { ... }`",
+    "elif": "write `else if condition { ... }`",
     "//": "comments begin with `#`",
 }
 
@@ -42,14 +43,28 @@ def _begins_line(f: Failure, offset: int) -> bool:
 def _if_statement(f: Failure) -> Diagnostic | None:
     if f.type() != "IF" or f.open_bracket() is not None or f.text(-1) in ("=", "->", "return"):
         return None
-    if not _begins_line(f, 0) or "IF" in f.accepts:
+    if not _begins_line(f, 0) or "IF" in f.accepts or f.text(1) in ("=", ","):
         return None
     return Diagnostic(
         code="CNN100",
-        message="`if` is part of an expression, not a statement",
+        message="`if` as a statement needs a body in `{ }`",
         span=f.span(),
-        label="expected a statement's keyword, or `name = value`",
-        help="write `name = a if condition else b`",
+        label="expected a condition and `{` behind this",
+        help="write `if condition { ... }`, or `name = a if condition else b`",
+    )
+
+
+def _else_alone(f: Failure) -> Diagnostic | None:
+    if f.type() != "ELSE" or f.open_bracket() is not None or f.text(1) in ("=", ","):
+        return None
+    if f.index and not _begins_line(f, 0) and f.text(-1) != "}":
+        return None
+    return Diagnostic(
+        code="CNN100",
+        message="`else` belongs to no `if`",
+        span=f.span(),
+        label="no branch of an `if` ends before this",
+        help="write `if condition { ... } else { ... }`",
     )
 
 
@@ -102,4 +117,11 @@ def _wrong_sign(f: Failure) -> Diagnostic | None:
     )
 
 
-RULES = (_foreign_statement, _if_statement, _assigning_operator, _input_bound, _wrong_sign)
+RULES = (
+    _foreign_statement,
+    _if_statement,
+    _else_alone,
+    _assigning_operator,
+    _input_bound,
+    _wrong_sign,
+)

@@ -116,7 +116,7 @@ class _Formatter:
             case ast.Block():
                 head = concat("block ", node.name.name, self._parameters(node.parameters))
                 if isinstance(node.body, tuple):
-                    return concat(head, " ", self._body(node.body, node))
+                    return concat(head, " ", self._body(node.body, node.span))
                 return self._defined(head, node.body)
             case ast.Bind():
                 keyword = "let " if node.constant else ""
@@ -124,7 +124,9 @@ class _Formatter:
             case ast.For():
                 iterable = self._expression(node.iterable)
                 head = concat(f"for {_names(node.targets)} in ", iterable, " ")
-                return concat(head, self._body(node.body, node))
+                return concat(head, self._body(node.body, node.span))
+            case ast.If():
+                return self._if(node)
             case ast.Return():
                 return concat("return ", self._value(node.value))
             case ast.Assert():
@@ -140,8 +142,18 @@ class _Formatter:
         value = self._value(body)
         return fill(concat(head, " ="), [(indent(CONTINUATION_INDENT, Line()), value)])
 
-    def _body(self, statements: Sequence[ast.Statement], node: ast.Block | ast.For) -> Document:
-        inside = self.statements(statements, node.span.end - 1)
+    def _if(self, node: ast.If) -> Document:
+        parts: list[Document] = []
+        for branch in node.branches:
+            head = concat("if ", self._expression(branch.condition, _OR), " ")
+            parts += [" else " if parts else "", head, self._body(branch.body, branch.span)]
+        if node.otherwise is not None:
+            parts += [" else ", self._body(node.otherwise, node.span)]
+        return concat(*parts)
+
+    def _body(self, statements: Sequence[ast.Statement], span: Span) -> Document:
+        """Return the statements of a body in its brackets; the span ends with the last."""
+        inside = self.statements(statements, span.end - 1)
         if inside == concat():
             return "{}"
         return concat("{", indent(BLOCK_INDENT, inside), Line(hard=True), "}")

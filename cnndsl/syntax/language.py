@@ -16,6 +16,9 @@ from cnndsl.diagnostics import Source, Span
 UNKNOWN = "UNKNOWN"
 """Type of the token made of a character that starts no token of the grammar."""
 
+IF_STATEMENT = "IF_STATEMENT"
+"""Type of an `if` that begins a statement, which the scanner cannot tell from one within."""
+
 
 @dataclass(frozen=True)
 class Language:
@@ -78,6 +81,7 @@ def language() -> Language:
     )
     texts = {t.name: t.pattern.value for t in parser.terminals if isinstance(t.pattern, PatternStr)}
     keywords = {text: name for name, text in texts.items() if text.isalpha()}
+    texts[IF_STATEMENT] = texts["IF"]
     symbols = {text: name for name, text in texts.items() if not text.isalpha()}
     patterns = {
         t.name: t.pattern.to_regexp()

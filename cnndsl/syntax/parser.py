@@ -14,6 +14,7 @@ from cnndsl.syntax.builder import build
 from cnndsl.syntax.errors import diagnose, misplaced_statements
 from cnndsl.syntax.failure import bracket_on_new_line
 from cnndsl.syntax.language import language, span_of
+from cnndsl.syntax.statements import mark_if_statements
 from cnndsl.syntax.text import check_nesting, check_text
 
 
@@ -25,6 +26,7 @@ def parse(source: Source) -> ast.Program:
     check_text(source)
     check_nesting(source)
     tokens, comments = _scan(source)
+    mark_if_statements(tokens)
     try:
         statements = _parse_tokens(source, tokens)
     except CompileError as error:

@@ -1,4 +1,4 @@
-"""Split the tokens of a broken program into statements, so that each can be judged alone.
+"""Find statements in tokens: where an `if` begins one, and where one of a broken program begins.
 
 Line breaks mean nothing to the grammar; here they decide where to go on after an error: a
 statement starts at a line that begins with a statement's keyword or with `name =`.
@@ -12,12 +12,51 @@ from dataclasses import dataclass, field
 from lark import Token
 
 from cnndsl.diagnostics.model import MAX_ERRORS
+from cnndsl.syntax.language import IF_STATEMENT
 
 STATEMENT_KEYWORDS = frozenset(
-    ("NETWORK", "IMPORT", "INPUT", "OUTPUT", "BLOCK", "LET", "FOR", "RETURN", "ASSERT")
+    (
+        "NETWORK",
+        "IMPORT",
+        "INPUT",
+        "OUTPUT",
+        "BLOCK",
+        "LET",
+        "FOR",
+        "RETURN",
+        "ASSERT",
+        IF_STATEMENT,
+    )
 )
 CLOSER_OF = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _OPENER_OF = {closer: opener for opener, closer in CLOSER_OF.items()}
+_BEFORE_STATEMENTS = ("LBRACE", "RBRACE", "SEMICOLON", "ELSE")
+
+
+def mark_if_statements(tokens: Sequence[Token]) -> None:
+    """Give each `if` that begins a statement the type IF_STATEMENT.
+
+    It does if it stands where a statement may begin, or behind `else`, and the first `{` or
+    `else` behind it, outside of brackets, is a `{`.
+    """
+    body_next = False  # whether what comes behind, outside of brackets, is a `{`
+    waiting: list[bool] = []
+    for i in range(len(tokens) - 1, -1, -1):
+        token = tokens[i]
+        if token.type in ("RPAR", "RSQB"):
+            waiting.append(body_next)
+            body_next = False
+        elif token.type in ("LPAR", "LSQB"):
+            body_next = bool(waiting) and waiting.pop()
+        elif token.type == "LBRACE":
+            body_next = True
+        elif token.type == "IF":
+            begins = starts_line(tokens, i) or tokens[i - 1].type in _BEFORE_STATEMENTS
+            if body_next and begins:
+                token.type = IF_STATEMENT
+            body_next = False
+        elif token.type in STATEMENT_KEYWORDS or token.type in ("ELSE", "RBRACE", "SEMICOLON"):
+            body_next = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +138,7 @@ def split_statements(tokens: Sequence[Token], brackets: Brackets) -> Iterator[ra
                 after in ("LBRACE", "SEMICOLON", "RBRACE")
                 or (
                     starts_line(tokens, i)
+                    and after != "ELSE"
                     and (token.type in STATEMENT_KEYWORDS or starts_binding(tokens, i))
                 )
             )

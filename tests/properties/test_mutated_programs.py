@@ -37,6 +37,8 @@ input x: float32[N, 4, H = 8, W = 8]
 let table = [[4, 1], [6, 2]]
 let last, k = table[-1][0], 7 // 2 % 3 + 2 ** 2
 for i, row in enumerate(table) { w, d = row; x = x -> conv3x3(int(w * scale)) ** d }
+if n > 2 and scale < 1 { s = x -> relu } else if n == 0 { s = x } else { let s = x -> tanh }
+if k in [1, 7] { output s; assert s.channels == 3 }
 output y = x * (n / 2) -> conv1x1(last if k > 1 and not n == 0 else min(k, 1)) -> flatten
 """
 PROGRAMS = [

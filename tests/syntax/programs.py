@@ -94,11 +94,21 @@ _simple = st.one_of(
 )
 
 
+def _branches(body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    condition = st.one_of(
+        leaves, expressions.map("({})".format), expressions.map("not f({})".format)
+    )
+    branch = st.tuples(condition, body).map(lambda p: f"if {p[0]} {p[1]}")
+    last = st.one_of(st.just(""), body.map(" else {}".format))
+    return st.tuples(st.lists(branch, min_size=1, max_size=3).map(" else ".join), last).map("".join)
+
+
 def _nest(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     body = st.lists(inner, max_size=3).map(lambda s: "{\n" + "\n".join(s) + "\n}")
     return st.one_of(
         st.tuples(names, _parameters, body).map(lambda p: f"block {p[0]}{p[1]} {p[2]}"),
         st.tuples(_targets, expressions, body).map(lambda p: f"for {p[0]} in {p[1]} {p[2]}"),
+        _branches(body),
     )
 
 

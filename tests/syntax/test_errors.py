@@ -66,6 +66,10 @@ def test_messages_are_in_the_words_of_the_user() -> None:
         ("x = conv3 x 3(64)", "x = conv3x3(64)"),
         ("x = a y = b", "x = a\ny = b"),
         ("x = a < b < c", "x = a < b and b < c"),
+        ("if a:\n  x = b", "if a {\n  x = b\n}"),
+        ("x = a\nif b:\n  x = c", "x = a\nif b {\n  x = c\n}"),
+        ("if a { x = b } elif b { x = c }", "if a { x = b } else if b { x = c }"),
+        ("x = a if b { y = c }", "x = a\nif b { y = c }"),
         ("x = a not in b", "x = not (a in b)"),
     ],
 )

@@ -100,6 +100,10 @@ input image: float32[N, 3, H = 224, 2*w,]
 let a, b = 1, 2
 x = image; y = x
 for i, d in pairs { x = f(x, d); output z = x }
+if a { } else if b == c {
+  x = a
+      if b else c
+} else { output y = x }
 block f(x, n = 1) {
   return x, n
 }
@@ -129,6 +133,10 @@ def test_statements() -> None:
         ("For", (i, D), name("pairs"), (
             ("Bind", (x,), call, False),
             ("Output", (z,), x))),
+        ("If", (("Branch", A, ()),
+                ("Branch", ("Comparison", "==", B, C), (
+                    ("Bind", (x,), ("Conditional", B, A, C), False),))),
+               (("Output", (y,), x),)),
         ("Block", f, (("Parameter", x, None), ("Parameter", n, number("1", 1))), (
             ("Return", ("TupleExpr", (x, n))),)),
         ("Block", name("g"), (), ("Chain", (A, B))),
@@ -197,7 +205,15 @@ def test_comments() -> None:
 
 
 def test_statements_start_on_their_own_line_or_behind_a_bracket_or_semicolon() -> None:
-    for text in ("x = a y = b", "x = a let y = b", "block b { } x = a", "for i in a { } output x"):
+    for text in (
+        "x = a y = b",
+        "x = a let y = b",
+        "block b { } x = a",
+        "for i in a { } output x",
+        "if a { } x = a",
+        "if a { } if b { }",
+        "if a { x = b y = c }",
+    ):
         with pytest.raises(CompileError) as caught:
             parsed(text)
         assert [d.code for d in caught.value.diagnostics] == ["CNN108"], text
