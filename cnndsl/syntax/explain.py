@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from lark import Token
 
 from cnndsl.diagnostics import Diagnostic
-from cnndsl.syntax import foreign
+from cnndsl.syntax import branching, foreign
 from cnndsl.syntax.failure import ENDS_VALUE, STARTS_VALUE, Failure, bracket_on_new_line
 from cnndsl.syntax.language import IF_STATEMENT, language
 from cnndsl.syntax.statements import STATEMENT_KEYWORDS, starts_line
@@ -251,35 +251,6 @@ def _statement_in_line(f: Failure) -> Diagnostic | None:
     )
 
 
-def _missing_else(f: Failure) -> Diagnostic | None:
-    if "ELSE" not in f.accepts or f.type() in STARTS_VALUE:
-        return None
-    if f.text() == "{":
-        inner = next(i for i in range(-1, -f.index - 1, -1) if f.type(i) == "IF")
-        return Diagnostic(
-            code="CNN108",
-            message="a statement must start on a new line",
-            span=f.span(inner, inner),
-            label="an `if` with a body is a statement",
-            help="break the line before `if`",
-        )
-    if any(t.type == "IF" and starts_line(f.tokens, i) for i, t in enumerate(f.tokens[: f.index])):
-        return Diagnostic(
-            code="CNN100",
-            message="`if` needs an `else`, or a body in `{ }`",
-            span=f.span(),
-            label="expected `else` and a value, or `{`",
-            help="write `{` here and `}` after the last statement that depends on the condition",
-        )
-    return Diagnostic(
-        code="CNN100",
-        message="`if` needs an `else`",
-        span=f.span(),
-        label="expected `else` and a value",
-        help="add `else` and the value for when the condition does not hold",
-    )
-
-
 def _empty_parentheses(f: Failure) -> Diagnostic | None:
     if (f.text(-1), f.text()) != ("(", ")"):
         return None
@@ -363,6 +334,7 @@ def _missing_value(f: Failure) -> Diagnostic | None:
 
 _RULES: tuple[Callable[[Failure], Diagnostic | None], ...] = (
     _misspelt_arrow,
+    *branching.RULES,
     *foreign.RULES,
     _assignment_in_condition,
     _second_equals,
@@ -372,7 +344,7 @@ _RULES: tuple[Callable[[Failure], Diagnostic | None], ...] = (
     _side_by_side,
     _statement_in_line,
     _chained_comparison,
-    _missing_else,
+    *branching.BEHIND_A_VALUE,
     _empty_parentheses,
     _body_after_equals,
     _colon_before_body,

@@ -45,6 +45,11 @@ class Failure:
             self.source, self.tokens[self.index + first], self.tokens[min(self.index + last, end)]
         )
 
+    def begins_line(self, offset: int = 0) -> bool:
+        """Return whether the token at an offset from the failing one is the first on its line."""
+        i = self.index + offset
+        return 0 <= i < len(self.tokens) and starts_line(self.tokens, i)
+
     def open_bracket(self) -> int | None:
         """Return the index of the innermost bracket that is open before the failing token."""
         depth = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cnndsl.diagnostics import Diagnostic
 from cnndsl.syntax.failure import ENDS_VALUE, STARTS_VALUE, Failure
-from cnndsl.syntax.statements import starts_line
 
 _FOREIGN = {
     "def": "write `block name(x) { ... }`",
@@ -19,9 +18,9 @@ def _foreign_statement(f: Failure) -> Diagnostic | None:
     """A statement, or a comment, of another language."""
     if f.text(-2) == "//" and f.type(-1) in ENDS_VALUE and f.type() in STARTS_VALUE:
         place = -2
-    elif f.text() in _FOREIGN and _begins_line(f, 0) and f.text(1) not in ("=", ","):
+    elif f.text() in _FOREIGN and f.begins_line() and f.text(1) not in ("=", ","):
         place = 0
-    elif f.text(-1) in _FOREIGN and _begins_line(f, -1) and f.text() not in ("=", ","):
+    elif f.text(-1) in _FOREIGN and f.begins_line(-1) and f.text() not in ("=", ","):
         place = -1
     else:
         return None
@@ -35,44 +34,11 @@ def _foreign_statement(f: Failure) -> Diagnostic | None:
     )
 
 
-def _begins_line(f: Failure, offset: int) -> bool:
-    place = f.index + offset
-    return 0 <= place < len(f.tokens) and starts_line(f.tokens, place)
-
-
-def _if_statement(f: Failure) -> Diagnostic | None:
-    if f.type() != "IF" or f.open_bracket() is not None or f.text(-1) in ("=", "->", "return"):
-        return None
-    if not _begins_line(f, 0) or "IF" in f.accepts or f.text(1) in ("=", ","):
-        return None
-    return Diagnostic(
-        code="CNN100",
-        message="`if` as a statement needs a body in `{ }`",
-        span=f.span(),
-        label="expected a condition and `{` behind this",
-        help="write `if condition { ... }`, or `name = a if condition else b`",
-    )
-
-
-def _else_alone(f: Failure) -> Diagnostic | None:
-    if f.type() != "ELSE" or f.open_bracket() is not None or f.text(1) in ("=", ","):
-        return None
-    if f.index and not _begins_line(f, 0) and f.text(-1) != "}":
-        return None
-    return Diagnostic(
-        code="CNN100",
-        message="`else` belongs to no `if`",
-        span=f.span(),
-        label="no branch of an `if` ends before this",
-        help="write `if condition { ... } else { ... }`",
-    )
-
-
 def _assigning_operator(f: Failure) -> Diagnostic | None:
     """x += y"""
     for at in (0, -1):
         name, operator = f.text(at), f.text(at + 1)
-        if not (_begins_line(f, at) and f.type(at) == "NAME" and f.text(at + 2) == "="):
+        if not (f.begins_line(at) and f.type(at) == "NAME" and f.text(at + 2) == "="):
             continue
         if operator in ("+", "-", "*", "/", "**", "//", "%"):
             return Diagnostic(
@@ -117,11 +83,4 @@ def _wrong_sign(f: Failure) -> Diagnostic | None:
     )
 
 
-RULES = (
-    _foreign_statement,
-    _if_statement,
-    _else_alone,
-    _assigning_operator,
-    _input_bound,
-    _wrong_sign,
-)
+RULES = (_foreign_statement, _assigning_operator, _input_bound, _wrong_sign)
