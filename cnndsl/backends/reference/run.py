@@ -23,7 +23,7 @@ def run(
     """
     sizes = check_inputs(graph, inputs)
     dtype = _working_dtype(graph, inputs, weights)
-    values = _checked_weights(graph, weights, dtype)
+    values = checked_weights(graph, weights, dtype)
     for i in graph.inputs:
         array = np.asarray(inputs[i.value.name])
         values[i.value.name] = array.astype(dtype) if i.value.type.dtype.is_float else array
@@ -99,9 +99,10 @@ def _working_dtype(
     return np.dtype(np.float64 if double else np.float32)
 
 
-def _checked_weights(
+def checked_weights(
     graph: Graph, weights: Mapping[str, Array], dtype: np.dtype[Any]
 ) -> dict[str, Array]:
+    """Return the weights in a dtype; raise CompileError for any that does not fit the graph."""
     values: dict[str, Array] = {}
     wrong: list[Diagnostic] = []
     for parameter in graph.parameters:
