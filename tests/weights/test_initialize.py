@@ -10,7 +10,7 @@ import pytest
 
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
-from cnndsl.weights.initialize import initialize
+from cnndsl.weights.initialize import _CHUNK, _normal, initialize
 
 
 def graph_of(tmp_path: Path, body: str) -> Graph:
@@ -78,3 +78,14 @@ def test_distribution_is_near_normal(tmp_path: Path) -> None:
     # A sum of twelve has an excess kurtosis of -0.1, which moves these shares by up to 0.004.
     for deviations, share in ((1, 0.6827), (2, 0.9545), (3, 0.9973)):
         assert (np.abs(values) < deviations).mean() == pytest.approx(share, abs=0.006)
+
+
+@pytest.mark.parametrize("count", [1, 2, _CHUNK - 1, _CHUNK, 2 * _CHUNK + 5])
+def test_every_number_is_the_sum_of_twelve(count: int) -> None:
+    """However they are added up, and in whatever portions."""
+    digest = hashlib.sha256(b"3:conv.weight").digest()
+    bits = np.random.PCG64(int.from_bytes(digest, "little"))
+    twelve = bits.random_raw(3 * count).view(np.uint16).reshape(count, 12)
+    centred = twelve.sum(axis=1, dtype=np.int64) - 6 * (2**16 - 1)
+    wanted = (centred * (0.1 / np.sqrt(2.0**32 - 1))).astype(np.float32)
+    np.testing.assert_array_equal(_normal(3, "conv.weight", count, 0.1), wanted)
