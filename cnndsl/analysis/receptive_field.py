@@ -128,6 +128,14 @@ def receptive_fields(
     return ReceptiveFields(source.value.name, extents, definite, found)
 
 
+def carried(node: Node, fields: ReceptiveFields) -> tuple[tuple[str, Axes], ...]:
+    """Return what a node's units see through each of its operands: (operand, field per axis)."""
+    operands = [(i, f) for i, name in enumerate(node.inputs) if (f := fields.of(name)) is not None]
+    moved = _moved(node, fields.sizes.types, operands)
+    names = (node.inputs[place] for place, _ in operands)
+    return tuple((name, f.hull) for name, f in zip(names, moved, strict=True))
+
+
 def _node_field(
     node: Node, types: Mapping[str, TensorType], found: Mapping[str, ValueField | Irregular]
 ) -> ValueField | Irregular | None:
@@ -143,16 +151,17 @@ def _node_field(
     if isinstance(node.op, Concat) and node.op.axis > 1 and len(node.inputs) > 1:
         return Irregular("maps are joined end to end, so units at different places see differently")
     try:
-        return _merge(node, types, operands)
+        moved = _moved(node, types, operands)
+        return moved[0] if len(moved) == 1 else _merge(moved, types[node.output.name])
     except IrregularError as error:
         return Irregular(str(error))
 
 
-def _merge(
+def _moved(
     node: Node, types: Mapping[str, TensorType], operands: Sequence[tuple[int, ValueField]]
-) -> ValueField:
+) -> list[ValueField]:
+    """Return what a node's units see through each operand; raises IrregularError."""
     read = [types[name] for name in node.inputs]
-    out = map_extents(types[node.output.name])
     moved: list[ValueField] = []
     for place, field in operands:
         extents = map_extents(read[place])
@@ -166,19 +175,18 @@ def _merge(
             moved.append(field)
         else:
             moved.append(_each(field, extents, _through(reach.axes)))
-    if len(moved) == 1:
-        return moved[0]
-    axes_count = len(moved[0].hull)
-    extents_of = [out[a] if len(out) == axes_count else 1 for a in range(axes_count)]
+    return moved
+
+
+def _merge(moved: Sequence[ValueField], result: TensorType) -> ValueField:
+    axes = range(len(moved[0].hull))
+    out = map_extents(result)
+    extents = out if len(out) == len(axes) else (1,) * len(axes)
     return ValueField(
+        tuple(hull([f.hull[a] for f in moved], [extents[a]] * len(moved)) for a in axes),
+        tuple(min((f.smallest[a] for f in moved), key=_measure) for a in axes),
         tuple(
-            hull([f.hull[a] for f in moved], [extents_of[a]] * len(moved))
-            for a in range(axes_count)
-        ),
-        tuple(min((f.smallest[a] for f in moved), key=_measure) for a in range(axes_count)),
-        tuple(
-            max((f.largest[a] for f in moved), key=lambda f: (not f.whole, f.size))
-            for a in range(axes_count)
+            max((f.largest[a] for f in moved), key=lambda f: (not f.whole, f.size)) for a in axes
         ),
     )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 
-from cnndsl.analysis.cost import summarize
+from cnndsl.diagnostics import Span
+from cnndsl.elaborate.advice import Advice, advise
 from cnndsl.elaborate.context import Context
-from cnndsl.elaborate.declarations import NOT_YET
-from cnndsl.elaborate.expressions import NETWORK_FACTS, compare_values, evaluate, truth
-from cnndsl.elaborate.scope import Scope
+from cnndsl.elaborate.expressions import compare_values, evaluate, truth
+from cnndsl.elaborate.network_facts import NETWORK_FACTS, QUESTIONS, NetworkFacts
 from cnndsl.elaborate.values import Value, show
-from cnndsl.ir.graph import Graph
 from cnndsl.syntax import ast
+
+MOST_RELATED = 3
+"""Other places that a failed claim points at."""
 
 _LITERALS = (ast.Number, ast.Boolean, ast.String, ast.SizeLiteral)
 
@@ -34,22 +36,13 @@ def names_in(expression: object) -> Iterator[ast.Name]:
                 yield from names_in(getattr(expression, f.name))
 
 
-def mentions_network(condition: ast.Expr, scope: Scope) -> bool:
-    """Tell whether a condition speaks of numbers of the whole network."""
-    return any(n.name in NETWORK_FACTS for n in names_in(condition))
+def waits(condition: ast.Expr) -> bool:
+    """Tell whether a condition speaks of what only the complete network knows."""
+    return any(n.name in NETWORK_FACTS or n.name in QUESTIONS for n in names_in(condition))
 
 
 def check_claim(ctx: Context, statement: ast.Assert) -> None:
     """Check an assert; report it if it fails, or cannot be checked or decided."""
-    for name in names_in(statement.condition):
-        if name.name in NOT_YET:
-            ctx.error(
-                "CNN502",
-                f"this version of cnndsl cannot check claims about {name.name}",
-                name.span,
-                help="leave the assert out, or comment it with `#`",
-            )
-            return
     ctx.in_claim = True
     try:
         _check(ctx, statement.condition)
@@ -73,7 +66,16 @@ def _check(ctx: Context, condition: ast.Expr) -> None:
         case _:
             value = truth(ctx, evaluate(ctx, condition), condition.span, "`assert`")
             if value is False:
-                ctx.error("CNN501", "the claim does not hold", condition.span)
+                _report(ctx, condition.span, "the claim does not hold", advise(ctx, condition))
+
+
+def _report(ctx: Context, span: Span, message: str, advice: Advice) -> None:
+    if advice.actual:
+        message += ": " + advice.actual
+    found = ctx.diagnostic(
+        "CNN501", message, span, related=advice.related[:MOST_RELATED], help=advice.help
+    )
+    ctx.add(replace(found, notes=(*advice.notes, *found.notes)))
 
 
 def _fails(ctx: Context, claim: ast.Comparison, left: Value, right: Value) -> None:
@@ -83,31 +85,24 @@ def _fails(ctx: Context, claim: ast.Comparison, left: Value, right: Value) -> No
         if not isinstance(side, (*_LITERALS, ast.ListExpr))
     ]
     help = None
-    if claim.operator == "==" and isinstance(claim.right, (ast.Number, ast.ListExpr)):
+    if claim.operator == "==" and isinstance(
+        claim.right, (ast.Number, ast.ListExpr, ast.SizeLiteral)
+    ):
         help = f"what holds is `{claim.left.span.text} == {show(left, 3)}`"
-    ctx.error(
-        "CNN501",
-        "the claim does not hold: " + (", ".join(actual) or "it compares constants"),
+    advice = advise(ctx, claim, left, right)
+    advice = replace(advice, help=advice.help or help)
+    _report(
+        ctx,
         claim.span,
-        help=help,
+        "the claim does not hold: " + (", ".join(actual) or "it compares constants"),
+        advice,
     )
 
 
-def check_network_claims(ctx: Context, graph: Graph) -> None:
-    """Check the asserts that speak of the whole network."""
-    ctx.facts = network_facts(graph)
-    for statement, scope in ctx.claims:
-        with ctx.scoped(scope):
-            check_claim(ctx, statement)
+def check_network_claims(ctx: Context, facts: NetworkFacts) -> None:
+    """Check the asserts that waited for the complete network."""
+    ctx.facts = facts
+    for claim in ctx.claims:
+        with ctx.inside(claim.frame, claim.statement.span, claim.scope):
+            check_claim(ctx, claim.statement)
     ctx.facts = None
-
-
-def network_facts(graph: Graph) -> Callable[[str], Value]:
-    """Return what answers for params, macs (of one sample) and weight_bytes of a network."""
-    summary = summarize(graph)
-    facts: Mapping[str, Value] = {
-        "params": summary.params,
-        "macs": summary.macs,
-        "weight_bytes": summary.weight_bytes,
-    }
-    return lambda name: facts[name]

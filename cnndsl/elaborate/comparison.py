@@ -94,6 +94,11 @@ def equal(ctx: Context, left: Value, right: Value, span: Span) -> bool:
             raise IncomparableError
         return left == right
     a, b = _items(left), _items(right)
+    # A number stands for every axis of a size.
+    if isinstance(left, SizeValue) and is_number(right):
+        b = (right,) * len(left.extents)
+    elif isinstance(right, SizeValue) and is_number(left):
+        a = (left,) * len(right.extents)
     if a is not None and b is not None:
         if len(a) != len(b):
             return False
@@ -136,6 +141,10 @@ def _numbers_equal(left: Value, right: Value) -> bool:
 
 
 def _ordered(operator: str, left: Value, right: Value) -> bool:
+    if isinstance(left, SizeValue) and is_number(right):
+        return all(_ordered(operator, extent, right) for extent in left.extents)
+    if isinstance(right, SizeValue) and is_number(left):
+        return all(_ordered(operator, left, extent) for extent in right.extents)
     if isinstance(left, SizeValue) and isinstance(right, SizeValue):
         # One size is above another when it is along every axis.
         if len(left.extents) != len(right.extents):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn, Protocol
 
@@ -11,6 +12,7 @@ from cnndsl import limits
 from cnndsl.diagnostics import Diagnostic, Diagnostics, Related, Span
 from cnndsl.elaborate.graph_builder import GraphBuilder, Recording
 from cnndsl.elaborate.naming import Frame
+from cnndsl.elaborate.network_facts import NetworkFacts
 from cnndsl.elaborate.scope import Scope
 from cnndsl.elaborate.values import POISON, Poison, Tensor, Value
 from cnndsl.syntax import ast
@@ -24,6 +26,15 @@ class LimitReachedError(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WaitingClaim:
+    """An assert that waits for the complete network; with the names it saw, and where it stood."""
+
+    statement: ast.Assert
+    scope: Scope
+    frame: Frame
 
 
 class Interpreter(Protocol):
@@ -41,8 +52,8 @@ class Context:
 
     `scope` is where names are looked up and `frame` where labels are numbered: a layer made in one
     block and applied in another has the scope of the first and the frame of the second. `facts`
-    answers for the numbers of the finished network (None before it is finished), and `claims`
-    holds the asserts that wait for it.
+    answers for the finished network (None before it is finished), and `claims` holds the asserts
+    that wait for it.
     """
 
     interpreter: Interpreter
@@ -56,8 +67,8 @@ class Context:
         self.declares_input = False
         self.declares_output = False
         self.sharing: list[Recording] = []
-        self.facts: Callable[[str], Value] | None = None
-        self.claims: list[tuple[ast.Assert, Scope]] = []
+        self.facts: NetworkFacts | None = None
+        self.claims: list[WaitingClaim] = []
         self._steps = 0
         self._depth = 0
         self._reported: set[tuple[str, int, int, int]] = set()

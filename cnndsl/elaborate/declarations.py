@@ -7,15 +7,13 @@ from dataclasses import replace
 from cnndsl.diagnostics import Related
 from cnndsl.elaborate.builtins import FUNCTIONS, WORDS
 from cnndsl.elaborate.context import Context
-from cnndsl.elaborate.expressions import NETWORK_FACTS, op_word
+from cnndsl.elaborate.expressions import op_word
+from cnndsl.elaborate.network_facts import NETWORK_FACTS, QUESTIONS
 from cnndsl.elaborate.scope import Binding, Kind
 from cnndsl.elaborate.values import POISON, BlockValue, Tensor, Value
 from cnndsl.syntax import ast
 
-NOT_YET = ("receptive_field", "jump", "aligned", "covered", "peak_memory")
-"""Questions that claims will be able to ask in a later version."""
-
-_RESERVED = {*NETWORK_FACTS, *NOT_YET, *WORDS}
+_RESERVED = {*NETWORK_FACTS, *QUESTIONS, *WORDS}
 
 
 def declare(ctx: Context, name: ast.Name, value: Value, kind: Kind) -> None:

@@ -16,7 +16,9 @@ from cnndsl.elaborate.context import Context, did_you_mean
 from cnndsl.elaborate.emission import concatenate
 from cnndsl.elaborate.foreign import foreign_layer, foreign_value
 from cnndsl.elaborate.layers import apply, compose, tensors_in_list
+from cnndsl.elaborate.network_facts import NETWORK_FACTS
 from cnndsl.elaborate.operators import binary, negate
+from cnndsl.elaborate.questions import VALUE_QUESTIONS, network_number
 from cnndsl.elaborate.scope import Binding, Kind, Scope
 from cnndsl.elaborate.values import (
     POISON,
@@ -36,9 +38,6 @@ from cnndsl.syntax import ast
 from cnndsl.types.extents import Dim, symbols_of
 
 _SUFFIXED = re.compile(r"([a-z_]+?)(\d+(?:x\d+)*)")
-
-NETWORK_FACTS = ("params", "macs", "weight_bytes")
-"""Numbers that a claim may speak of: they belong to the finished network."""
 
 
 def evaluate(ctx: Context, expression: ast.Expr) -> Value:
@@ -96,14 +95,9 @@ def resolve(ctx: Context, e: ast.Name, code: str) -> Value:
     if name in WORDS:
         return WORDS[name]
     if name in NETWORK_FACTS:
-        if ctx.facts is not None:
-            return ctx.facts(name)
-        return ctx.error(
-            "CNN315",
-            f"`{name}` is known when the network is complete: an assert may speak of it, "
-            "at the level of the network",
-            e.span,
-        )
+        return network_number(ctx, name, e.span)
+    if name in VALUE_QUESTIONS:
+        return VALUE_QUESTIONS[name]
     word = op_word(name, e.span)
     if word is not None:
         return word
@@ -135,7 +129,7 @@ def _names_like(name: str, visible: dict[str, Binding]) -> list[str]:
         cls = op_by_keyword(word)
         assert cls is not None
         words.append(word + suffix[0] if suffix and cls.kernel_suffix else word)
-    return [*visible, *words, *FUNCTIONS, *WORDS]
+    return [*visible, *words, *FUNCTIONS, *VALUE_QUESTIONS, *NETWORK_FACTS, *WORDS]
 
 
 def _list(ctx: Context, e: ast.ListExpr) -> Value:
@@ -279,11 +273,14 @@ def _conditional(ctx: Context, e: ast.Conditional) -> Value:
 
 
 def _call(ctx: Context, e: ast.Call) -> Value:
-    function = (
-        resolve(ctx, e.function, "CNN302")
-        if isinstance(e.function, ast.Name)
-        else evaluate(ctx, e.function)
-    )
+    function: Value
+    if not isinstance(e.function, ast.Name):
+        function = evaluate(ctx, e.function)
+    elif e.function.name in VALUE_QUESTIONS:
+        # `macs` alone is a number, `macs(x)` a question.
+        function = VALUE_QUESTIONS[e.function.name]
+    else:
+        function = resolve(ctx, e.function, "CNN302")
     passed = []
     for a in e.arguments:
         value = _unquoted_word(ctx, function, a)

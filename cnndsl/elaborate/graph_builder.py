@@ -65,6 +65,8 @@ class GraphBuilder:
         self.inputs: list[tuple[str, TensorType, Span, int]] = []
         self.outputs: list[tuple[str, int, Span]] = []
         self._slots: list[_Slot] = []
+        self.value_names: list[str] = []
+        """The name in the finished graph of each tensor, by its index."""
 
     def add_input(self, name: str, kind: TensorType, span: Span) -> Tensor:
         index = self._slot(kind, None)
@@ -116,7 +118,7 @@ class GraphBuilder:
     def finish(self, name: str, usual_sizes: tuple[tuple[str, int], ...]) -> Graph:
         """Settle biases, names and parameters; return the graph."""
         self._settle_biases()
-        names = self._value_names()
+        names = self.value_names = self._value_names()
         nodes: list[Node] = []
         parameters: list[Parameter] = []
         owned: dict[int, tuple[str, ...]] = {}

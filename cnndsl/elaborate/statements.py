@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from cnndsl.diagnostics import Related, Span
 from cnndsl.elaborate.calls import is_layer_like
-from cnndsl.elaborate.claims import check_claim, mentions_network
-from cnndsl.elaborate.context import Context
+from cnndsl.elaborate.claims import check_claim, waits
+from cnndsl.elaborate.context import Context, WaitingClaim
 from cnndsl.elaborate.declarations import declare, declare_block
 from cnndsl.elaborate.expressions import evaluate, iterate, truth, unpack
 from cnndsl.elaborate.scope import Binding, Kind, Scope
@@ -107,11 +107,10 @@ def run_statement(
         case ast.Output() if top and not in_loop:
             run_output(ctx, statement)
         case ast.Assert():
-            if top and mentions_network(statement.condition, ctx.scope):
+            if waits(statement.condition):
                 # The values of today, for the day when the network is complete.
-                ctx.claims.append(
-                    (statement, Scope(names=dict(ctx.scope.names), skipped=dict(ctx.scope.skipped)))
-                )
+                seen = Scope(names=ctx.scope.visible(), skipped=dict(ctx.scope.skipped))
+                ctx.claims.append(WaitingClaim(statement, seen, ctx.frame))
             else:
                 check_claim(ctx, statement)
         case _:

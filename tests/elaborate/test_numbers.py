@@ -96,7 +96,12 @@ def test_loops_build_networks() -> None:
         ("for i in 3 {\n _m = i\n}", "CNN309", "3"),
         ("params = 3", "CNN308", "params"),
         ("assert 1", "CNN309", "1"),
-        ("assert covered(x)", "CNN502", "covered"),
+        ("n = covered(x)", "CNN315", "covered(x)"),
+        ("n = macs", "CNN315", "macs"),
+        ("assert covered(3)", "CNN306", "covered(3)"),
+        ("assert receptive_field(x, 3) == 1", "CNN306", "receptive_field(x, 3)"),
+        ("assert macs(x, x) < 3", "CNN305", "macs(x, x)"),
+        ("assert receptive_field > 3", "CNN309", "receptive_field > 3"),
         ("return x", "CNN315", "return x"),
     ],
 )

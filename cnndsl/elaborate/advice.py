@@ -1,0 +1,277 @@
+"""What dominates a claim that failed, and the smallest change that would meet it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, prod
+
+from cnndsl.analysis.axis_field import AxisField
+from cnndsl.analysis.coverage import TooLargeError, coverage
+from cnndsl.analysis.dilation_schedule import (
+    WindowLayer,
+    chain_to,
+    covering_dilations,
+    covers,
+)
+from cnndsl.analysis.receptive_field import ReceptiveFields
+from cnndsl.diagnostics import Related
+from cnndsl.elaborate.context import Context
+from cnndsl.elaborate.expressions import evaluate
+from cnndsl.elaborate.network_facts import COSTS, QUESTIONS, NetworkFacts
+from cnndsl.elaborate.questions import field_of
+from cnndsl.elaborate.values import SizeValue, Tensor, Value
+from cnndsl.ops.conv import Conv, DepthwiseConv
+from cnndsl.syntax import ast
+
+_LARGEST = 3
+"""Layers named as those that dominate."""
+
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a failed claim adds to its message."""
+
+    actual: str = ""
+    notes: tuple[str, ...] = ()
+    related: tuple[Related, ...] = ()
+    help: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question in a claim: its word, the value it is about (None: the network), its answer."""
+
+    word: str
+    value: str | None
+    arguments: tuple[Value, ...]
+    place: ast.Expr
+
+
+def advise(
+    ctx: Context, condition: ast.Expr, left: Value | None = None, right: Value | None = None
+) -> Advice:
+    """Return advice on a condition that is false; for a comparison with the values of its sides."""
+    if ctx.facts is None:
+        return Advice()
+    if isinstance(condition, ast.Comparison):
+        asked = _asked(ctx, condition.left)
+        operator, actual, bound = condition.operator, left, right
+        if asked is None:
+            asked = _asked(ctx, condition.right)
+            operator, actual, bound = _FLIPPED.get(operator, operator), right, left
+        if asked is None:
+            return Advice()
+        if asked.word in COSTS:
+            return _on_cost(ctx.facts, asked, operator, actual, bound)
+        if asked.word == "receptive_field":
+            return _on_receptive_field(ctx, asked, operator, actual, bound)
+        return Advice()
+    asked = _asked(ctx, condition)
+    if asked is None:
+        return Advice()
+    if asked.word == "aligned":
+        return _on_alignment(ctx, asked)
+    return _on_coverage(ctx, asked) if asked.word == "covered" else Advice()
+
+
+def _asked(ctx: Context, side: ast.Expr) -> _Asked | None:
+    assert ctx.facts is not None
+    if isinstance(side, ast.Name) and side.name in COSTS:
+        return _Asked(side.name, None, (), side)
+    if (
+        isinstance(side, ast.Call)
+        and isinstance(side.function, ast.Name)
+        and side.function.name in QUESTIONS
+    ):
+        arguments = tuple(evaluate(ctx, a.value) for a in side.arguments)
+        if arguments and isinstance(arguments[0], Tensor):
+            value = ctx.facts.value(arguments[0])
+            return _Asked(side.function.name, value, arguments[1:], side)
+    return None
+
+
+# ------------------------------------------------------------------------- cost
+
+
+def _on_cost(
+    facts: NetworkFacts, asked: _Asked, operator: str, actual: Value | None, bound: Value | None
+) -> Advice:
+    if not isinstance(actual, int) or not isinstance(bound, (int, float)):
+        return Advice()
+    known = [(n, layer) for layer in facts.layers(asked.value) if (n := _of(layer, asked.word))]
+    largest = sorted(known, key=lambda item: -item[0])[:_LARGEST]
+    if not largest:
+        return Advice()
+    listed = ", ".join(f"{x.label} {n:_} ({100 * n / actual:.0f} %)" for n, x in largest)
+    notes = (f"most of it: {listed}",)
+    if operator not in ("<", "<="):
+        return Advice(notes=notes)
+    excess = actual - bound + (operator == "<")
+    enough = []
+    for node in facts.graph.nodes if asked.value is None else facts.ancestors(asked.value):
+        op = node.op
+        if not isinstance(op, Conv) or op.groups != 1 or prod(op.kernel) == 1:
+            continue
+        has = _of(facts.costs[node.label], asked.word)
+        # k x k x in x out becomes k x k x in, and in x out.
+        saved = has - has // op.out_channels - has // prod(op.kernel)
+        if saved >= excess:
+            enough.append((saved, node.label, op))
+    if not enough:
+        return Advice(notes=notes)
+    saved, label, op = min(enough, key=lambda item: item[0])
+    kernel = "x".join(map(str, op.kernel))
+    ones = "x".join("1" for _ in op.kernel)
+    return Advice(
+        notes=notes,
+        help=f"making {label} separable, `dwconv{kernel} -> conv{ones}({op.out_channels})`, "
+        f"saves {saved:_}",
+    )
+
+
+def _of(layer: object, fact: str) -> int:
+    found = getattr(layer, fact)
+    return found if isinstance(found, int) else 0
+
+
+# -------------------------------------------------------------- receptive field
+
+
+def _on_receptive_field(
+    ctx: Context, asked: _Asked, operator: str, actual: Value | None, bound: Value | None
+) -> Advice:
+    facts = ctx.facts
+    assert facts is not None
+    assert asked.value is not None
+    found = field_of(ctx, asked.word, asked.value, asked.arguments, asked.place.span)
+    if found is None or not isinstance(actual, SizeValue):
+        return Advice()
+    fields, field = found
+    wanted = bound.extents if isinstance(bound, SizeValue) else (bound,) * len(actual.extents)
+    if not all(isinstance(w, (int, float)) for w in wanted) or len(wanted) != len(field.hull):
+        return Advice()
+    missing = [
+        ceil(w) + (operator == ">") - axis.size  # type: ignore[arg-type]
+        for w, axis in zip(wanted, field.hull, strict=True)
+    ]
+    axis = max(range(len(missing)), key=lambda a: missing[a])
+    chain = chain_to(facts.graph, fields, asked.value, axis)
+    if not chain:
+        return Advice()
+    if operator in ("<", "<=") or (operator == "==" and missing[axis] < 0):
+        widest = max(chain, key=_added)
+        return Advice(notes=(f"{widest.label} adds the most to it: {_added(widest)} px",))
+    if operator not in (">", ">=", "==") or field.whole:
+        return Advice()
+    last = chain[-1]
+    notes = [f"its last window, {last.label}, adds {_added(last)} px, at a jump of {last.jump}"]
+    convolutions = {n.label for n in facts.graph.nodes if isinstance(n.op, (Conv, DepthwiseConv))}
+    changes = _widening_changes(field.hull[axis], chain, convolutions, missing[axis])
+    if len(changes) > 1:
+        notes.append("or " + ", or ".join(changes[1:]))
+    return Advice(notes=tuple(notes), help=changes[0] if changes else None)
+
+
+def _added(window: WindowLayer) -> int:
+    return int((window.kernel - 1) * window.dilation * window.jump)
+
+
+def _widening_changes(
+    field: AxisField, chain: list[WindowLayer], convolutions: set[str], missing: int
+) -> list[str]:
+    """Return changes that would add so many pixels, the smallest first."""
+    changes = []
+    if field.jump:
+        more = ceil(missing / (2 * field.jump))
+        what = "one more 3x3 convolution" if more == 1 else f"{more} more 3x3 convolutions"
+        changes.append((more, f"{what} behind it would give {field.size + 2 * more * field.jump}"))
+    place = max((i for i, w in enumerate(chain) if w.label in convolutions), default=None)
+    if place is not None:
+        last = chain[place]
+        per_step = (last.kernel - 1) * last.jump
+        steps = ceil(missing / per_step)
+        wider = replace(last, dilation=last.dilation + steps)
+        if covers([*chain[:place], wider, *chain[place + 1 :]]) or not covers(chain):
+            text = f"dilation={wider.dilation} in {last.label} would give "
+            changes.append((steps + 1, f"{text}{field.size + steps * per_step}"))
+    reached = field.size
+    for window in reversed(chain):
+        # What comes behind a layer counts twice once that layer takes every second position.
+        added = field.size - reached
+        if added >= missing:
+            changes.append((2, f"stride=2 in {window.label} would give {field.size + added}"))
+            break
+        reached -= _added(window)
+    return [text for _, text in sorted(changes, key=lambda item: item[0])]
+
+
+# ---------------------------------------------------------- alignment, coverage
+
+
+def _on_alignment(ctx: Context, asked: _Asked) -> Advice:
+    facts = ctx.facts
+    assert facts is not None
+    assert asked.value is not None
+    found = field_of(ctx, asked.word, asked.value, asked.arguments, asked.place.span)
+    if found is None:
+        return Advice()
+    merges = facts.misalignments(asked.value, found[0].input)
+    first = merges[0]
+    offset = "x".join(f"{float(o):g}" for o in first.offset_px)
+    centres = ", ".join(
+        f"{name} {'x'.join(f'{float(c):g}' for c in axes)}"
+        for name, axes in zip(first.operands, first.centres, strict=True)
+    )
+    more = f" ({len(merges)} merges in all)" if len(merges) > 1 else ""
+    related = (Related("these branches merge", first.node.span),) if first.node.span else ()
+    return Advice(
+        actual=f"at {first.node.label} the branches are {offset} px apart{more}",
+        notes=(f"centres of what unit 0 sees: {centres}",),
+        related=related,
+        help="where a map is sampled up again, sample it down by an even kernel: "
+        "`maxpool2x2` or `conv2x2(stride=2)`",
+    )
+
+
+def _on_coverage(ctx: Context, asked: _Asked) -> Advice:
+    facts = ctx.facts
+    assert facts is not None
+    assert asked.value is not None
+    found = field_of(ctx, asked.word, asked.value, asked.arguments, asked.place.span)
+    if found is None:
+        return Advice()
+    fields, field = found
+    try:
+        known = facts.coverage(fields.input)
+    except TooLargeError:
+        return Advice()
+    shares = known.shares[asked.value]
+    axis = min(range(len(shares)), key=lambda a: shares[a])
+    size = max(field.hull[axis].phase_sizes)
+    offender = known.first_offender(facts.graph, asked.value)
+    related: tuple[Related, ...] = ()
+    if offender is not None and offender.span is not None:
+        related = (Related(f"{offender.label} makes the first holes", offender.span),)
+    return Advice(
+        actual=f"{float(100 * shares[axis]):.3g} % of the {size} positions along axis {axis} "
+        "are read",
+        related=related,
+        help=_covering_schedule(facts, fields, asked.value, axis),
+    )
+
+
+def _covering_schedule(
+    facts: NetworkFacts, fields: ReceptiveFields, value: str, axis: int
+) -> str | None:
+    """Return smaller dilations on the largest path that leave no holes, checked on the graph."""
+    chain = chain_to(facts.graph, fields, value, axis)
+    smaller = covering_dilations(chain)
+    if smaller is None:
+        return None
+    changed = {(w.label, axis): d for w, d in zip(chain, smaller, strict=True) if d != w.dilation}
+    if not changed or coverage(facts.graph, fields, dilations=changed).shares[value][axis] != 1:
+        return None
+    listed = ", ".join(f"dilation={d} in {label}" for (label, _), d in changed.items())
+    return f"{listed} would cover it"

@@ -1,0 +1,123 @@
+"""What a finished network answers to the questions of claims: its cost, and what its units see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from cnndsl.analysis.alignment import Misalignment, misalignments
+from cnndsl.analysis.cost import LayerCost, Summary, summarize
+from cnndsl.analysis.coverage import Coverage, ancestors, coverage
+from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.elaborate.values import Tensor
+from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import OpError
+from cnndsl.types.extents import Extent, symbols_of
+
+NETWORK_FACTS = ("params", "macs", "weight_bytes", "peak_memory")
+"""Numbers of the whole network that a claim may speak of."""
+
+COSTS = ("params", "macs", "weight_bytes")
+"""Those that may also be asked of a value: what it takes to compute it."""
+
+VIEWS = ("receptive_field", "jump", "aligned", "covered")
+"""What may be asked of a value alone."""
+
+QUESTIONS = (*COSTS, *VIEWS)
+"""Functions of a value."""
+
+
+class NetworkFacts:
+    """Answers questions about a finished graph; each analysis runs once, when first needed.
+
+    `names` are the names of the values in the graph, by the index of their tensor.
+    `plan` returns the planned peak memory in bytes for a batch of one, at the usual sizes.
+    """
+
+    def __init__(self, graph: Graph, names: list[str], plan: Callable[[Graph], int] | None) -> None:
+        self.graph = graph
+        self._names = names
+        self._plan = plan
+        self._ancestors: dict[str, tuple[Node, ...]] = {}
+        self._fields: dict[str, ReceptiveFields] = {}
+        self._coverage: dict[str, Coverage] = {}
+
+    def value(self, tensor: Tensor) -> str:
+        return self._names[tensor.index]
+
+    @cached_property
+    def summary(self) -> Summary:
+        return summarize(self.graph)
+
+    @cached_property
+    def costs(self) -> Mapping[str, LayerCost]:
+        """The cost of each layer, by its label."""
+        return {layer.label: layer for layer in self.summary.layers}
+
+    @cached_property
+    def peak_memory(self) -> int | None:
+        """Planned peak memory in bytes; None where no target plans it."""
+        return None if self._plan is None else self._plan(self.graph)
+
+    @cached_property
+    def unsized(self) -> tuple[str, ...]:
+        """The symbols, that of the batch apart, for which no size is known."""
+        batch = {s for i in self.graph.inputs for s in symbols_of(i.value.type.batch)}
+        known = {*batch, *dict(self.graph.usual_sizes)}
+        return tuple(symbol for symbol in self.graph.symbols if symbol not in known)
+
+    def layers(self, value: str | None) -> tuple[LayerCost, ...]:
+        """Return the layers of the network, or those that it takes to compute a value."""
+        if value is None:
+            return self.summary.layers
+        return tuple(self.costs[node.label] for node in self.ancestors(value))
+
+    def cost(self, fact: str, value: str | None) -> Extent:
+        """Return `params`, `macs` or `weight_bytes` of the network or of computing a value."""
+        total: Extent = 0
+        for layer in self.layers(value):
+            total = total + getattr(layer, fact)
+        return total
+
+    def ancestors(self, value: str) -> tuple[Node, ...]:
+        if value not in self._ancestors:
+            self._ancestors[value] = ancestors(self.graph, value)
+        return self._ancestors[value]
+
+    def fields(self, input: str) -> ReceptiveFields:
+        """Return the receptive fields in one input."""
+        if input not in self._fields:
+            self._fields[input] = receptive_fields(self.graph, input=input)
+        return self._fields[input]
+
+    def inputs_of(self, value: str) -> tuple[str, ...]:
+        """Return the inputs of the network that a value depends on."""
+        read = {name for node in self.ancestors(value) for name in node.inputs} | {value}
+        return tuple(i.value.name for i in self.graph.inputs if i.value.name in read)
+
+    def coverage(self, input: str) -> Coverage:
+        """Return how much of their fields the values read; raises TooLargeError."""
+        if input not in self._coverage:
+            self._coverage[input] = coverage(self.graph, self.fields(input))
+        return self._coverage[input]
+
+    def misalignments(self, value: str, input: str) -> tuple[Misalignment, ...]:
+        """Return the misaligned merges on the way to a value."""
+        return misalignments(self.graph, self.fields(input), self.ancestors(value))
+
+    def depends_on_size(self, value: str) -> bool:
+        """Tell whether what a value sees depends on a size that is not known.
+
+        Padding that depends on it moves the field, and branches that merge against each other.
+        """
+        if not self.unsized or all(len(node.inputs) < 2 for node in self.ancestors(value)):
+            return False
+        known = dict(self.graph.usual_sizes)
+        for node in self.ancestors(value):
+            types = [self.graph.types[name].substitute(known) for name in node.inputs]
+            try:
+                for operand in range(len(node.inputs)):
+                    node.op.reach(types, operand)
+            except OpError:
+                return True
+        return False
