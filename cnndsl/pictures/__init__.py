@@ -1,0 +1,1 @@
+"""Pictures: diagrams of networks, and receptive fields drawn on an image."""
