@@ -17,12 +17,12 @@ LAYERS = (
     {"ops"},
     {"ir"},
     {"analysis", "passes", "weights", "syntax", "elaborate"},
-    {"backends"},
+    {"backends", "pictures"},
     {"driver"},
-    {"cli", "docs"},
+    {"cli", "docs", "docs_pictures"},
     {"__main__"},
 )
-WITHIN_A_LAYER = {("elaborate", "syntax"), ("elaborate", "analysis")}
+WITHIN_A_LAYER = {("elaborate", "syntax"), ("elaborate", "analysis"), ("analysis", "weights")}
 """Pairs of one layer, of which the first may import the second."""
 
 
