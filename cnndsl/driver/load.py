@@ -11,6 +11,7 @@ from cnndsl import limits, resources
 from cnndsl.diagnostics import CompileError, Diagnostic, Source, Span
 from cnndsl.elaborate.elaborate import elaborate
 from cnndsl.elaborate.inputs import Setting
+from cnndsl.elaborate.network_facts import PlannedMemory
 from cnndsl.ir.graph import Graph
 from cnndsl.syntax.ast import Program
 from cnndsl.syntax.parser import parse
@@ -35,8 +36,17 @@ def load(path: Path, settings: Mapping[str, Setting] | None = None) -> Loaded:
     source = read_source(path)
     program = parse(source)
     imports = Imports(path, program)
-    elaborated = elaborate(program, settings or {}, imports.load)
+    elaborated = elaborate(program, settings or {}, imports.load, _plan_memory)
     return Loaded(elaborated.graph, elaborated.warnings, source)
+
+
+def _plan_memory(graph: Graph) -> PlannedMemory:
+    """Return what the numba-cpu module plans for one sample at the usual sizes."""
+    # Only a claim about it pays for generating the plan.
+    from cnndsl.backends.numba_cpu.plan import planned_memory
+
+    planned = planned_memory(graph)
+    return PlannedMemory(planned.arena_bytes, planned.live_bytes)
 
 
 def read_source(path: Path, name: str | None = None) -> Source:

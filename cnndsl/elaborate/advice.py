@@ -17,7 +17,7 @@ from cnndsl.analysis.receptive_field import ReceptiveFields
 from cnndsl.diagnostics import Related
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.expressions import evaluate
-from cnndsl.elaborate.network_facts import COSTS, QUESTIONS, NetworkFacts
+from cnndsl.elaborate.network_facts import COSTS, NETWORK_FACTS, QUESTIONS, NetworkFacts
 from cnndsl.elaborate.questions import field_of
 from cnndsl.elaborate.values import SizeValue, Tensor, Value
 from cnndsl.ops.conv import Conv, DepthwiseConv
@@ -63,6 +63,8 @@ def advise(
             operator, actual, bound = _FLIPPED.get(operator, operator), right, left
         if asked is None:
             return Advice()
+        if asked.word == "peak_memory":
+            return _on_memory(ctx.facts)
         if asked.word in COSTS:
             return _on_cost(ctx.facts, asked, operator, actual, bound)
         if asked.word == "receptive_field":
@@ -78,7 +80,7 @@ def advise(
 
 def _asked(ctx: Context, side: ast.Expr) -> _Asked | None:
     assert ctx.facts is not None
-    if isinstance(side, ast.Name) and side.name in COSTS:
+    if isinstance(side, ast.Name) and side.name in NETWORK_FACTS:
         return _Asked(side.name, None, (), side)
     if (
         isinstance(side, ast.Call)
@@ -134,6 +136,13 @@ def _on_cost(
 def _of(layer: object, fact: str) -> int:
     found = getattr(layer, fact)
     return found if isinstance(found, int) else 0
+
+
+def _on_memory(facts: NetworkFacts) -> Advice:
+    live = facts.planned.live_bytes if facts.planned is not None else {}
+    largest = sorted(live.items(), key=lambda item: -item[1])[:_LARGEST]
+    listed = ", ".join(f"{label} {alive:_}" for label, alive in largest)
+    return Advice(notes=(f"most is alive at: {listed}",) if largest else ())
 
 
 # -------------------------------------------------------------- receptive field

@@ -14,7 +14,7 @@ from cnndsl.elaborate.claims import check_network_claims
 from cnndsl.elaborate.context import Context, LimitReachedError
 from cnndsl.elaborate.inputs import Outside, Setting, declare_input, declare_parameters
 from cnndsl.elaborate.modules import Modules, declare_imports_and_blocks
-from cnndsl.elaborate.network_facts import NetworkFacts
+from cnndsl.elaborate.network_facts import NetworkFacts, PlannedMemory
 from cnndsl.elaborate.scope import Scope
 from cnndsl.elaborate.statements import Interpreter, misplaced, run_output, run_statement
 from cnndsl.elaborate.unused import find_unused
@@ -38,21 +38,21 @@ def elaborate(
     program: ast.Program,
     settings: Mapping[str, Setting],
     load_import: Callable[[str, Span], ast.Program],
-    plan_peak_memory: Callable[[Graph], int] | None = None,
+    plan_memory: Callable[[Graph], PlannedMemory] | None = None,
 ) -> Elaborated:
     """Return the network that a program describes; raises CompileError with all that is wrong.
 
     `settings` are values for the network's parameters and for symbols of its inputs;
     `load_import` returns the program that an import names, the same one for the same file, or
-    raises CompileError; `plan_peak_memory` the bytes that a target plans for a batch of one at the
-    usual sizes, for claims about them.
+    raises CompileError; `plan_memory` what a target plans for a batch of one at the usual sizes,
+    for claims about it.
     """
     ctx = Context(Scope())
     ctx.interpreter = Interpreter(ctx)
     graph: Graph | None = None
     with _deep_recursion():
         try:
-            graph = _run(ctx, program, settings, load_import, plan_peak_memory)
+            graph = _run(ctx, program, settings, load_import, plan_memory)
         except LimitReachedError as limit:
             # After another error, a limit is most likely a consequence of it.
             if not ctx.diagnostics.errors:
@@ -84,7 +84,7 @@ def _run(
     program: ast.Program,
     settings: Mapping[str, Setting],
     load_import: Callable[[str, Span], ast.Program],
-    plan_peak_memory: Callable[[Graph], int] | None,
+    plan_memory: Callable[[Graph], PlannedMemory] | None,
 ) -> Graph | None:
     network = _network(ctx, program)
     outside = Outside(settings)
@@ -116,7 +116,7 @@ def _run(
     _check_weights(ctx, graph)
     _check_usual_sizes(ctx, graph)
     if ctx.claims:
-        facts = NetworkFacts(graph, ctx.builder.value_names, plan_peak_memory)
+        facts = NetworkFacts(graph, ctx.builder.value_names, plan_memory)
         check_network_claims(ctx, facts)
     for warning in find_unused(program, modules.imported):
         ctx.add(warning)

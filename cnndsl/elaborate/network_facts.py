@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from cnndsl.analysis.alignment import Misalignment, misalignments
@@ -27,14 +28,22 @@ QUESTIONS = (*COSTS, *VIEWS)
 """Functions of a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedMemory:
+    """Bytes of buffers that a target plans for, in all and alive while each layer runs."""
+
+    peak_bytes: int
+    live_bytes: Mapping[str, int]
+
+
 class NetworkFacts:
     """Answers questions about a finished graph; each analysis runs once, when first needed.
 
     `names` are the names of the values in the graph, by the index of their tensor.
-    `plan` returns the planned peak memory in bytes for a batch of one, at the usual sizes.
+    `plan` returns what a target plans for a batch of one, at the usual sizes.
     """
 
-    def __init__(self, graph: Graph, names: list[str], plan: Callable[[Graph], int] | None) -> None:
+    def __init__() -> None:
         self.graph = graph
         self._names = names
         self._plan = plan
@@ -55,8 +64,8 @@ class NetworkFacts:
         return {layer.label: layer for layer in self.summary.layers}
 
     @cached_property
-    def peak_memory(self) -> int | None:
-        """Planned peak memory in bytes; None where no target plans it."""
+    def planned(self) -> PlannedMemory | None:
+        """What a target plans; None where none does."""
         return None if self._plan is None else self._plan(self.graph)
 
     @cached_property

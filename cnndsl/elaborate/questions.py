@@ -39,8 +39,8 @@ def network_number(ctx: Context, name: str, span: Span) -> Value:
         return ctx.facts.cost(name, None)
     if ctx.facts.unsized:
         return _unsized(ctx, name, span)
-    peak = ctx.facts.peak_memory
-    return cannot(ctx, name, "no target plans it", span) if peak is None else peak
+    planned = ctx.facts.planned
+    return cannot(ctx, name, "no target plans it", span) if planned is None else planned.peak_bytes
 
 
 def _unsized(ctx: Context, name: str, span: Span) -> Poison:
