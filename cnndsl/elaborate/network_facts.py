@@ -43,7 +43,12 @@ class NetworkFacts:
     `plan` returns what a target plans for a batch of one, at the usual sizes.
     """
 
-    def __init__() -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        names: list[str],
+        plan: Callable[[Graph], PlannedMemory] | None,
+    ) -> None:
         self.graph = graph
         self._names = names
         self._plan = plan
