@@ -1,0 +1,275 @@
+"""Receptive fields against brute force: the inputs whose change moves a unit, on random graphs.
+
+Weights are positive and pools are averages, so that nothing cancels or hides: a unit depends on an
+input position if and only if adding to that position changes the unit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from properties.networks import GraphBuilder, float32
+
+from cnndsl.analysis.axis_field import AxisField
+from cnndsl.analysis.borders import clean_units
+from cnndsl.analysis.coverage import coverage
+from cnndsl.analysis.dilation_schedule import WindowLayer, covering_dilations, covers
+from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.backends.reference.run import run
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.activation import Sigmoid
+from cnndsl.ops.base import Op, OpError
+from cnndsl.ops.conv import Conv
+from cnndsl.ops.elementwise import Add
+from cnndsl.ops.pool import AveragePool, GlobalAveragePool
+from cnndsl.ops.rearrange import DepthToSpace, SpaceToDepth
+from cnndsl.ops.resample import Upsample
+from cnndsl.ops.shape import Concat
+from cnndsl.ops.slicing import Crop, Pad, Slice
+from cnndsl.ops.transposed import ConvTranspose
+from cnndsl.types.padding import Causal, Explicit, Padding, Same, Valid
+
+
+def paddings() -> st.SearchStrategy[Padding]:
+    explicit = st.tuples(st.integers(0, 2), st.integers(0, 2)).map(lambda p: Explicit((p,)))
+    return st.one_of(st.just(Same()), st.just(Valid()), st.just(Causal()), explicit)
+
+
+@st.composite
+def ops(draw: st.DrawFn, channels: int) -> Op:
+    """Draw an op of one operand with one spatial axis."""
+    kernel, stride, dilation = (draw(st.integers(1, n)) for n in (4, 3, 3))
+    padding = draw(paddings())
+    choices = [
+        Conv(
+            out_channels=2,
+            kernel=(kernel,),
+            stride=(stride,),
+            dilation=(dilation,),
+            padding=padding,
+            bias=False,
+        ),
+        Conv(out_channels=4, kernel=(kernel,), padding=Same(), bias=True),
+        ConvTranspose(
+            out_channels=2,
+            kernel=(kernel,),
+            stride=(stride,),
+            dilation=(dilation,),
+            padding=draw(st.sampled_from([Same(), Valid()])),
+            bias=False,
+        ),
+        AveragePool(kernel=(2,), stride=(stride,), padding=Valid()),
+        AveragePool(kernel=(3,), stride=(stride,), padding=Same(), ceil_mode=True),
+        Upsample(scale=(draw(st.integers(1, 3)),), mode="nearest"),
+        Upsample(scale=(draw(st.integers(1, 3)),), mode="bilinear"),
+        Crop(margin=Explicit(((draw(st.integers(0, 2)), 1),))),
+        Pad(amount=Explicit(((draw(st.integers(0, 2)), 1),))),
+        Slice(axis=2, start=draw(st.integers(0, 2)), step=draw(st.integers(1, 2))),
+        SpaceToDepth(block=2),
+        Sigmoid(),
+    ]
+    if channels % 2 == 0:
+        choices.append(DepthToSpace(block=2))
+    return draw(st.sampled_from(choices))
+
+
+@st.composite
+def graphs(draw: st.DrawFn, *, whole: bool = False) -> Graph:
+    """Draw a graph with strides, dilations, up-sampling and branches that merge."""
+    b = GraphBuilder("random")
+    extent = draw(st.integers(8, 40))
+    values = [b.input("x", float32("N", 2, extent))]
+    for _ in range(draw(st.integers(1, 7))):
+        x = draw(st.sampled_from(values[-4:]))
+        try:
+            if draw(st.integers(0, 2)) == 0 and len(values) > 1:
+                y = draw(st.sampled_from(values[-4:]))
+                same = b.types[x] == b.types[y]
+                values.append(b.add(Add() if same else Concat(), x, y))
+            elif whole and draw(st.integers(0, 5)) == 0:
+                gate = b.add(GlobalAveragePool(keep_axes=True), x)
+                values.append(b.add(Add(), x, gate))
+            else:
+                values.append(b.add(draw(ops(b.types[x].shape[1])), x))
+        except OpError:
+            continue
+        if b.types[values[-1]].shape[2] > 160:
+            values.pop()
+    assume(len(values) > 1)
+    return b.graph(values[-1])
+
+
+def weights_of(graph: Graph) -> dict[str, np.ndarray]:
+    """Return positive weights, all different."""
+    rng = np.random.default_rng(1)
+    return {
+        p.value.name: rng.uniform(0.5, 1.5, p.spec.shape) / max(p.spec.fan_in, 1)
+        for p in graph.parameters
+    }
+
+
+def moved(graph: Graph, value: str) -> list[set[int]]:
+    """Return, for each unit, the input positions whose change moves it."""
+    weights = weights_of(graph)
+    (x,) = graph.inputs
+    shape = x.value.type.shape
+    extent = int(shape[2])  # type: ignore[call-overload]
+    # One position of one sample is changed in each: all in one batch.
+    one = np.random.default_rng(2).uniform(0.1, 0.3, (1, *shape[1:]))  # type: ignore[arg-type]
+    base = np.tile(one, (extent + 1, 1, 1))
+    base[np.arange(extent), :, np.arange(extent)] += 0.5
+    result = run(graph, {x.value.name: base}, weights)[value]
+    changed = np.abs(result[:-1] - result[-1]).max(axis=1) > 1e-13
+    return [set(np.flatnonzero(changed[:, unit]).tolist()) for unit in range(changed.shape[1])]
+
+
+def seen(axis: AxisField, unit: int, extent: int) -> set[int]:
+    interval = axis.interval(unit)
+    if interval is None:
+        return set()
+    return set(range(max(interval[0], 0), min(interval[1], extent - 1) + 1))
+
+
+def field(graph: Graph, value: str) -> tuple[ReceptiveFields, AxisField]:
+    fields = receptive_fields(graph)
+    found = fields.of(value)
+    assume(found is not None)  # branches of unequal jump are irregular
+    assert found is not None
+    return fields, found.hull[0]
+
+
+@settings(max_examples=250, deadline=None)
+@given(graphs())
+def test_a_unit_depends_on_nothing_outside_its_field(graph: Graph) -> None:
+    value = graph.outputs[0].value
+    fields, axis = field(graph, value)
+    positions = coverage(graph, fields, keep=[value]).positions[value][0]
+    (extent,) = fields.extents
+    for unit, depends in enumerate(moved(graph, value)):
+        assert depends <= seen(axis, unit, extent)
+        assert depends <= read(positions.at(unit), extent)
+
+
+def read(found: tuple[int, int] | None, extent: int) -> set[int]:
+    if found is None:
+        return set()
+    first, bits = found
+    return {first + i for i in range(bits.bit_length()) if bits >> i & 1} & set(range(extent))
+
+
+def away_from_borders(graph: Graph, fields: ReceptiveFields, value: str) -> list[int]:
+    """Return the units on whose way no op reads beyond its operand."""
+    needed = {value: set(range(int(graph.types[value].shape[2])))}  # type: ignore[call-overload]
+    # Forward, the positions of each value that depend on no padding.
+    clean = {fields.input: np.ones(fields.extents[0], bool)}
+    from cnndsl.analysis.axis_field import reads
+
+    for node in graph.nodes:
+        out = int(graph.types[node.output.name].shape[2])  # type: ignore[call-overload]
+        good = np.ones(out, bool)
+        types = [graph.types[name] for name in node.inputs]
+        for operand, name in enumerate(node.inputs):
+            reach = node.op.reach(types, operand).axes[0]  # type: ignore[union-attr]
+            before = clean[name]
+            for unit in range(out):
+                good[unit] &= all(0 <= p < len(before) and before[p] for p in reads(reach, unit))
+        clean[node.output.name] = good
+    return [unit for unit in needed[value] if clean[value][unit]]
+
+
+@settings(max_examples=250, deadline=None)
+@given(graphs())
+def test_away_from_borders_the_field_is_the_set_of_inputs_that_move_the_unit(
+    graph: Graph,
+) -> None:
+    value = graph.outputs[0].value
+    fields, axis = field(graph, value)
+    positions = coverage(graph, fields, keep=[value]).positions[value][0]
+    depends = moved(graph, value)
+    for unit in away_from_borders(graph, fields, value):
+        assert depends[unit] == read(positions.at(unit), fields.extents[0])
+        ends = axis.interval(unit)
+        if ends is None:
+            assert not depends[unit]
+        else:
+            assert (min(depends[unit]), max(depends[unit])) == ends
+
+
+@settings(max_examples=80, deadline=None)
+@given(graphs(whole=True))
+def test_gates_see_the_whole_map(graph: Graph) -> None:
+    value = graph.outputs[0].value
+    fields, axis = field(graph, value)
+    for unit, depends in enumerate(moved(graph, value)):
+        assert depends <= seen(axis, unit, fields.extents[0])
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs())
+def test_the_hull_covers_both_paths_and_the_smallest_is_not_larger(graph: Graph) -> None:
+    fields = receptive_fields(graph)
+    for found in fields.fields.values():
+        hull, small, large = found.hull[0], found.smallest[0], found.largest[0]
+        assert small.size <= large.size <= hull.size
+        for unit in range(2 * hull.period):
+            for path in (small, large):
+                ends = path.interval(unit)
+                around = hull.interval(unit)
+                if ends is not None:
+                    assert around is not None
+                    assert around[0] <= ends[0] <= ends[1] <= around[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs())
+def test_clean_units_see_no_padding(graph: Graph) -> None:
+    value = graph.outputs[0].value
+    fields, axis = field(graph, value)
+    clean = clean_units(fields, value)
+    assert clean is not None
+    (extent,) = fields.extents
+    inside = 0
+    for unit in range(clean.units):
+        ends = axis.interval(unit)
+        inside += ends is None or (ends[0] >= 0 and ends[1] < extent)
+    assert clean.clean == inside
+
+
+dilated = st.lists(st.integers(1, 9), min_size=1, max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(dilated, st.integers(2, 5))
+def test_the_criterion_decides_as_the_sumset_does(dilations: list[int], kernel: int) -> None:
+    positions = {0}
+    for d in dilations:
+        positions = {p + k * d for p in positions for k in range(kernel)}
+    windows = [WindowLayer(str(i), kernel, d, 1) for i, d in enumerate(dilations)]  # type: ignore[arg-type]
+    assert covers(windows) == (len(positions) == max(positions) + 1)
+    smaller = covering_dilations(windows)
+    assert smaller is not None
+    again = [WindowLayer(str(i), kernel, d, 1) for i, d in enumerate(smaller)]  # type: ignore[arg-type]
+    assert covers(again)
+    assert all(new <= old for new, old in zip(smaller, dilations))
+    assert covers(windows) <= (smaller == dilations)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 20])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_stack_of_3x3_sees_2n_plus_1(depth: int, dilation: int) -> None:
+    b = GraphBuilder()
+    x = b.input("x", float32(1, 1, 64, 64))
+    for _ in range(depth):
+        conv = Conv(
+            out_channels=1,
+            kernel=(3, 3),
+            stride=(1, 1),
+            dilation=(dilation, dilation),
+            bias=False,
+        )
+        x = b.add(conv, x)
+    found = receptive_fields(b.graph(x)).of(x)
+    assert found is not None
+    assert found.receptive_field_px == (2 * dilation * depth + 1,) * 2
