@@ -130,6 +130,18 @@ def test_named_values_and_symbolic_axes_stay(network: Network) -> None:
     assert len(tensors) == len(set(tensors)), "tensor names are unique"
 
 
+@settings(max_examples=30, deadline=None)
+@given(networks())
+def test_the_bytes_are_those_that_protobuf_writes(network: Network) -> None:
+    data = emit(network.graph, network.weights)
+    model = onnx.load_from_string(data)
+    assert model.SerializeToString(deterministic=True) == data
+    for tensor in model.graph.initializer:
+        if tensor.name in network.weights:
+            value = onnx.numpy_helper.to_array(tensor)
+            np.testing.assert_array_equal(value, network.weights[tensor.name])
+
+
 def unread(graph: Graph) -> set[str]:
     return {p.value.name for p in graph.parameters if not graph.readers[p.value.name]}
 

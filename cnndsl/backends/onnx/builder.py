@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, helper
 
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array, Op
@@ -49,7 +49,7 @@ class Builder:
     weights: dict[str, Array]
     opset: int
     nodes: list[NodeProto] = field(default_factory=list)
-    constants: list[TensorProto] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _extents: dict[Extent, str] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class Builder:
 
     def _constant(self, wanted: str, array: Array) -> str:
         name = self.name(wanted)
-        self.constants.append(tensor(name, array))
+        self.constants[name] = array
         return name
 
     def per_channel(self, site: Site, parameter: str) -> str:
@@ -194,13 +194,6 @@ class Builder:
                     found = self.add("Div", operands, self.name(f"extent.{symbol}"))
                 return found
         raise Unsupported(f"no input's extent gives the size of {symbol}")
-
-
-def tensor(name: str, array: Array) -> TensorProto:
-    """Return an initializer; its bytes are little-endian, as the format wants."""
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(array.dtype.name))
-    return helper.make_tensor(name, kind, array.shape, little.tobytes(), raw=True)
 
 
 def _sole_symbol(extent: Dim) -> str | None:

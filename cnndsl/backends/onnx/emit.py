@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
 from cnndsl import __version__
 from cnndsl.backends.onnx import layout, pointwise, windows
-from cnndsl.backends.onnx.builder import Builder, Cases, Site, Unsupported, tensor
+from cnndsl.backends.onnx.builder import Builder, Cases, Site, Unsupported
+from cnndsl.backends.onnx.wire import serialize
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node, Value
 from cnndsl.ops.base import Array, Op
@@ -66,9 +67,7 @@ def emit(
         raise CompileError(refusals)
     for value, output in copies:
         builder.add("Identity", (value,), output)
-    model = _model(graph, builder, opset, ir_version)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return serialize(_model(graph, builder, opset, ir_version), _initializers(graph, builder))
 
 
 CASES: Cases = {**windows.CASES, **pointwise.CASES, **layout.CASES}
@@ -186,13 +185,13 @@ def _with_output_names(graph: Graph) -> tuple[Graph, list[tuple[str, str]]]:
 
 
 def _model(graph: Graph, b: Builder, opset: int, ir_version: int) -> ModelProto:
+    """Return the model without its tensors."""
     outputs = {o.name: graph.types[o.value] for o in graph.outputs}
     body = helper.make_graph(
         b.nodes,
         graph.name,
         [_info(i.value.name, i.value.type) for i in graph.inputs],
         [_info(name, type_) for name, type_ in outputs.items()],
-        _initializers(graph, b),
         value_info=[
             _info(n.output.name, n.output.type) for n in graph.nodes if n.output.name not in outputs
         ],
@@ -207,15 +206,15 @@ def _model(graph: Graph, b: Builder, opset: int, ir_version: int) -> ModelProto:
     return model
 
 
-def _initializers(graph: Graph, b: Builder) -> list[TensorProto]:
+def _initializers(graph: Graph, b: Builder) -> dict[str, Array]:
     """Return the parameters that a node reads (some are rearranged first), and the constants."""
     read = {name for node in b.nodes for name in node.input}
-    parameters = [
-        tensor(p.value.name, b.weights[p.value.name].astype(np.float32))
+    parameters = {
+        p.value.name: b.weights[p.value.name].astype(np.float32, copy=False)
         for p in graph.parameters
         if p.value.name in read
-    ]
-    return [*parameters, *b.constants]
+    }
+    return {**parameters, **b.constants}
 
 
 def _info(name: str, type_: TensorType) -> ValueInfoProto:
