@@ -52,6 +52,7 @@ def ops(draw: st.DrawFn, channels: int) -> Op:
             bias=False,
         ),
         Conv(out_channels=4, kernel=(kernel,), padding=Same(), bias=True),
+        Conv(out_channels=1, kernel=(9,), stride=(stride,), padding=Same(), bias=False),
         ConvTranspose(
             out_channels=2,
             kernel=(kernel,),
@@ -202,8 +203,11 @@ def test_away_from_borders_the_field_is_the_set_of_inputs_that_move_the_unit(
 def test_gates_see_the_whole_map(graph: Graph) -> None:
     value = graph.outputs[0].value
     fields, axis = field(graph, value)
+    positions = coverage(graph, fields, keep=[value]).positions[value][0]
+    assert positions.whole == axis.whole
     for unit, depends in enumerate(moved(graph, value)):
         assert depends <= seen(axis, unit, fields.extents[0])
+        assert depends <= read(positions.at(unit), fields.extents[0])
 
 
 @settings(max_examples=100, deadline=None)
