@@ -139,8 +139,21 @@ class _Formatter:
         """Return a block whose body has a line of its own where it is whole only there."""
         if isinstance(body, ast.ListExpr | ast.Comprehension):
             return self._bound(head, body)
-        value = self._value(body)
-        return fill(concat(head, " ="), [(indent(CONTINUATION_INDENT, Line()), value)])
+        place = indent(CONTINUATION_INDENT, Line())
+        if isinstance(body, ast.Chain) and any(map(_begins_line, body.arrows)):
+            # The chain is on several lines anyway: its head alone decides where it begins.
+            first, parts = self._links(body)
+            return fill(
+                concat(head, " ="),
+                [
+                    (place, indent(CONTINUATION_INDENT, first)),
+                    *(
+                        (indent(CONTINUATION_INDENT, p), indent(CONTINUATION_INDENT, q))
+                        for p, q in parts
+                    ),
+                ],
+            )
+        return fill(concat(head, " ="), [(place, self._value(body))])
 
     def _if(self, node: ast.If) -> Document:
         parts: list[Document] = []
@@ -323,13 +336,17 @@ class _Formatter:
         return indent(CONTINUATION_INDENT, fill(then, parts))
 
     def _chain(self, node: ast.Chain) -> Document:
+        return indent(CONTINUATION_INDENT, fill(*self._links(node)))
+
+    def _links(self, node: ast.Chain) -> tuple[Document, list[tuple[Document, Document]]]:
+        """Return the head of a chain, and its other links each behind a place to break."""
         head = self._expression(node.links[0], _OR)
-        parts = []
+        parts: list[tuple[Document, Document]] = []
         for arrow, link in zip(node.arrows, node.links[1:], strict=True):
             comments = self._take(link.span.start)
             line = Line(hard=_begins_line(arrow))
             parts.append((concat(*comments, line), concat("-> ", self._expression(link, _OR))))
-        return indent(CONTINUATION_INDENT, fill(head, parts))
+        return head, parts
 
 
 def _tightness(node: ast.Expr) -> int:

@@ -49,6 +49,7 @@ REACH: dict[str, Reach | dict[str, Reach]] = {
     "vgg16": Reach(196, 16, 90),
     "vgg19": Reach(252, 16, 118),
     "nin": Reach(195, 32, 64),
+    "nin_cifar10": Reach(27, 4, 10),
     "googlenet": Reach(715, 32, 327),
     "inception_v3": Reach(1311, 32, 618),
     "resnet18": Reach(435, 32, 217),
@@ -60,6 +61,7 @@ REACH: dict[str, Reach | dict[str, Reach]] = {
     "mobilenet_v1": Reach(315, 32, 157),
     "mobilenet_v2": Reach(491, 32, 245),
     "squeezenet": Reach(155, 16, 60),
+    "squeezenet1_1": Reach(207, 16, 88),
     "densenet121": Reach(2071, 32, 1021),
     # Darknet's cfg files, by the recurrence over their layers.
     "darknet19": Reach(374, 32),
@@ -75,6 +77,7 @@ REACH: dict[str, Reach | dict[str, Reach]] = {
     "gcnn": Reach(3 * 5 + 4 * 4 + 5 * 3 + 1, 1),
     # By hand.
     "lenet": Reach(14, 2),
+    "selu_net": Reach(1 + 2 * 2 * (1 + 2 + 4), 8),
     "inception": Reach(7 + 2 * 8 + 4 + 2 * 16, 4),
     "conv3d": Reach((68, 134, 134), (8, 16, 16)),
 }

@@ -165,6 +165,17 @@ y = f(
   x -> a
       -> b,
 )
+
+block narrow(width, depth, stride = 1, expansion = 6) =
+    inverted_residual(width, stride, expansion)
+    -> inverted_residual(width, 1, expansion) ** (depth - 1)
+block narrow_again(
+  a_parameter_with_a_long_name,
+  another_parameter_with_a_long_name,
+  dilation = 1,
+  stride = 1,
+) = conv3x3(a_parameter_with_a_long_name) -> relu
+    -> conv3x3(another_parameter_with_a_long_name, stride=stride, dilation=dilation)
 """
 
 
