@@ -77,6 +77,7 @@ CODES: dict[str, str] = {
     "CNN801": "a file cannot be read or written",
     "CNN802": "a file exists that was not generated",
     "CNN803": "an input file is not usable",
+    "CNN804": "an optional library is missing",
     # warnings
     "CNN901": "a value is never used",
     "CNN902": "an import is never used",
