@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cnndsl.analysis.coverage import coverage
 from cnndsl.analysis.receptive_field import ReceptiveFields
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.reach import Whole, Window
@@ -73,6 +74,23 @@ def covering_dilations(windows: Sequence[WindowLayer]) -> list[int] | None:
             return None
         reached += (w.kernel - 1) * found[i] * w.jump
     return found
+
+
+def covering_schedule(
+    graph: Graph, fields: ReceptiveFields, value: str, axis: int
+) -> Mapping[str, int] | None:
+    """Return smaller dilations, by layer, on the largest path to a value that leave no holes.
+
+    Checked on the whole graph: None if the value has holes with them too.
+    """
+    chain = chain_to(graph, fields, value, axis)
+    found = covering_dilations(chain)
+    if found is None:
+        return None
+    changed = {w.label: d for w, d in zip(chain, found, strict=True) if d != w.dilation}
+    by_axis = {(label, axis): d for label, d in changed.items()}
+    again = coverage(graph, fields, dilations=by_axis)
+    return changed if again.shares[value][axis] == 1 else None
 
 
 def hybrid_dilated_convolution(kernel: int, dilations: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ in `axis_field`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -25,6 +25,7 @@ from cnndsl.analysis.axis_field import (
 )
 from cnndsl.analysis.sizes import Sizes, definite_sizes
 from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import OpError
 from cnndsl.ops.reach import AxisReach, Whole
 from cnndsl.ops.shape import Concat
 from cnndsl.types.tensor import TensorType
@@ -126,6 +127,19 @@ def receptive_fields(
         if field is not None:
             found[node.output.name] = field
     return ReceptiveFields(source.value.name, extents, definite, found)
+
+
+def placed_by_size(graph: Graph, nodes: Iterable[Node]) -> bool:
+    """Tell whether where these nodes' windows start depends on a size that is not known."""
+    known = dict(graph.usual_sizes)
+    for node in nodes:
+        types = [graph.types[name].substitute(known) for name in node.inputs]
+        try:
+            for operand in range(len(node.inputs)):
+                node.op.reach(types, operand)
+        except OpError:
+            return True
+    return False
 
 
 def carried(node: Node, fields: ReceptiveFields) -> tuple[tuple[str, Axes], ...]:

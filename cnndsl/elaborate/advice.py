@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from cnndsl.analysis.axis_field import AxisField
-from cnndsl.analysis.coverage import TooLargeError, coverage
+from cnndsl.analysis.coverage import TooLargeError
 from cnndsl.analysis.dilation_schedule import (
     WindowLayer,
     chain_to,
-    covering_dilations,
+    covering_schedule,
     covers,
 )
-from cnndsl.analysis.receptive_field import ReceptiveFields
 from cnndsl.diagnostics import Related
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.expressions import evaluate
@@ -260,6 +259,8 @@ def _on_coverage(ctx: Context, asked: _Asked) -> Advice:
     axis = min(range(len(shares)), key=lambda a: shares[a])
     size = max(field.hull[axis].phase_sizes)
     offender = known.first_offender(facts.graph, asked.value)
+    smaller = covering_schedule(facts.graph, fields, asked.value, axis) or {}
+    listed = ", ".join(f"dilation={d} in {label}" for label, d in smaller.items())
     related: tuple[Related, ...] = ()
     if offender is not None and offender.span is not None:
         related = (Related(f"{offender.label} makes the first holes", offender.span),)
@@ -267,20 +268,5 @@ def _on_coverage(ctx: Context, asked: _Asked) -> Advice:
         actual=f"{float(100 * shares[axis]):.3g} % of the {size} positions along axis {axis} "
         "are read",
         related=related,
-        help=_covering_schedule(facts, fields, asked.value, axis),
+        help=None if not smaller else f"{listed} would cover it",
     )
-
-
-def _covering_schedule(
-    facts: NetworkFacts, fields: ReceptiveFields, value: str, axis: int
-) -> str | None:
-    """Return smaller dilations on the largest path that leave no holes, checked on the graph."""
-    chain = chain_to(facts.graph, fields, value, axis)
-    smaller = covering_dilations(chain)
-    if smaller is None:
-        return None
-    changed = {(w.label, axis): d for w, d in zip(chain, smaller, strict=True) if d != w.dilation}
-    if not changed or coverage(facts.graph, fields, dilations=changed).shares[value][axis] != 1:
-        return None
-    listed = ", ".join(f"dilation={d} in {label}" for (label, _), d in changed.items())
-    return f"{listed} would cover it"

@@ -9,10 +9,9 @@ from functools import cached_property
 from cnndsl.analysis.alignment import Misalignment, misalignments
 from cnndsl.analysis.cost import LayerCost, Summary, summarize
 from cnndsl.analysis.coverage import Coverage, ancestors, coverage
-from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.analysis.receptive_field import ReceptiveFields, placed_by_size, receptive_fields
 from cnndsl.elaborate.values import Tensor
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.ops.base import OpError
 from cnndsl.types.extents import Extent, symbols_of
 
 NETWORK_FACTS = ("params", "macs", "weight_bytes", "peak_memory")
@@ -124,14 +123,7 @@ class NetworkFacts:
 
         Padding that depends on it moves the field, and branches that merge against each other.
         """
-        if not self.unsized or all(len(node.inputs) < 2 for node in self.ancestors(value)):
+        nodes = self.ancestors(value)
+        if not self.unsized or all(len(node.inputs) < 2 for node in nodes):
             return False
-        known = dict(self.graph.usual_sizes)
-        for node in self.ancestors(value):
-            types = [self.graph.types[name].substitute(known) for name in node.inputs]
-            try:
-                for operand in range(len(node.inputs)):
-                    node.op.reach(types, operand)
-            except OpError:
-                return True
-        return False
+        return placed_by_size(self.graph, nodes)
