@@ -15,6 +15,7 @@ from cnndsl.cli.failure import guarded
 COMMANDS = {
     "check": "Check a program: names, types, shapes, claims.",
     "summary": "Show layers, parameters, MACs and bytes.",
+    "rf": "Show how far a network sees, and what limits it.",
     "plot": "Draw a diagram of the network.",
     "compile": "Write a Python module of Numba kernels, or ONNX.",
     "init": "Write random weights for a program.",

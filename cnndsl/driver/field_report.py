@@ -66,6 +66,7 @@ class Holes:
     """
 
     value: str
+    layer: str
     axis: int
     coverage: float
     first_offender: str | None
@@ -165,7 +166,13 @@ class FieldReport:
         if stage is not None:
             found.append(stage[1])
         outputs = [o.value for o in self.graph.outputs if self.fields.of(o.value) is not None]
-        return tuple(dict.fromkeys([*found, *outputs]))
+        # An output that sees what an end point sees stands for it.
+        told = {self._seen(value) for value in outputs}
+        return (*(v for v in found if self._seen(v) not in told), *dict.fromkeys(outputs))
+
+    def _seen(self, value: str) -> tuple[object, ...]:
+        axes = self.fields.fields[value].hull
+        return axes, map_extents(self.fields.sizes.types[value])
 
     def all_values(self) -> tuple[str, ...]:
         """Return every value with a regular field, in order."""
@@ -183,6 +190,7 @@ class FieldReport:
                 offender = self.coverage.first_offender(self.graph, value)
                 yield Holes(
                     value,
+                    self.view(value).layer,
                     axis,
                     float(share),
                     None if offender is None else offender.label,
