@@ -1,4 +1,4 @@
-"""Write the generated module: a plan of calls, rendered with the templates."""
+"""Write the generated module, or its plan alone: calls, rendered with the templates."""
 
 from __future__ import annotations
 
@@ -76,21 +76,33 @@ def emit(graph: Graph, name: str, *, header: Header) -> str:
     `name` is the module's name, used in its documentation only. Raises CompileError (CNN702) where
     the graph holds what the target does not support, before anything is rendered.
     """
+    return _render("module.py.jinja", _context(graph, name, header.comment()))
+
+
+def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int) -> str:
+    """Return the text of what the module plans with: `Plan`, `bind` and the layers, no kernels.
+
+    It needs numpy alone. The machine's vectors are given. Raises CompileError as `emit` does.
+    """
+    context = _context(graph, graph.name, "")
+    return _render("plan.py.jinja", context, lanes=lanes, tile_pixels=tile_pixels)
+
+
+def _context(graph: Graph, name: str, header: str) -> ModuleContext:
     calls = lower(graph)
     layers = layers_needed(layer for call in calls for layer in call.layers)
     kernels = kernels_needed(layers)
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
     identifiers = Identifiers(_module_names() | {a.kernel for a in activations})
     symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
-    inputs, outputs = input_entries(graph), output_entries(graph)
     folded = [n for n in graph.nodes if isinstance(n.op, FoldedWeight | FoldedBias)]
-    context = ModuleContext(
-        header=header.comment(),
+    return ModuleContext(
+        header=header,
         title=f"{graph.name}: a convolutional network, compiled to Numba kernels.",
         module_name=name,
         interface_lines=interface_lines(graph),
-        inputs=tuple(Entry(*e) for e in inputs),
-        outputs=tuple(Entry(*e) for e in outputs),
+        inputs=tuple(Entry(*e) for e in input_entries(graph)),
+        outputs=tuple(Entry(*e) for e in output_entries(graph)),
         parameters=tuple(Entry(*e) for e in parameter_entries(graph)),
         network_signature=", ".join(("plan", *symbols)),
         network_lines=network_lines(graph, calls, identifiers),
@@ -105,11 +117,11 @@ def emit(graph: Graph, name: str, *, header: Header) -> str:
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
     )
-    text = (
-        _environment()
-        .get_template("module.py.jinja")
-        .render({f: getattr(context, f) for f in ModuleContext.__slots__})
-    )
+
+
+def _render(template: str, context: ModuleContext, **more: object) -> str:
+    fields = {f: getattr(context, f) for f in ModuleContext.__slots__}
+    text = _environment().get_template(template).render(fields, **more)
     text = re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
     ast.parse(text)  # what cannot be parsed must not be written
     return text

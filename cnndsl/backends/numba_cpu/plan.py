@@ -1,0 +1,119 @@
+"""The memory that a generated module plans for, read off its own plan: nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from cnndsl.backends.numba_cpu.emit import emit_plan
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.ir.graph import Graph
+from cnndsl.passes.pipeline import optimize
+from cnndsl.types.extents import symbols_of
+
+LANES = 16
+"""Channels of a block in memory: those of AVX-512, so that figures are equal on every machine."""
+
+_TILE_PIXELS = 14
+"""What goes with these vectors; it shares out work, and moves nothing in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMemory:
+    """The arena of activations for one set of sizes, in bytes.
+
+    `arena_bytes` holds every map at its place; beyond `live_bytes`, its largest, it is what the
+    places of maps leave between them. `live_bytes` has, for each layer by its label, what is alive
+    at most while it runs: maps that it reads and writes, and those that wait for a later reader
+    ("input" and "output" are the steps that bring arrays in and out).
+    A layer that was fused into another has no figure of its own. The weights and the arrays of the
+    caller are not in the arena.
+    """
+
+    arena_bytes: int
+    live_bytes: Mapping[str, int]
+
+
+class _Weights:
+    """Stands for a network with weights: a plan asks for them, and does not look into them."""
+
+    threads = 1
+
+    def pack(self, key: object, make: object) -> None:
+        """Return nothing, make nothing: a plan keeps what it is given for the steps to run."""
+
+
+def peak_memory_bytes(graph: Graph, sizes: Mapping[str, int] | None = None) -> int:
+    """Return the bytes of the arena that a call of the compiled network takes, for one sample.
+
+    Raises CompileError as `planned_memory` does.
+    """
+    return planned_memory(graph, sizes).arena_bytes
+
+
+def planned_memory(graph: Graph, sizes: Mapping[str, int] | None = None) -> PlannedMemory:
+    """Return the memory planned for a source program's graph, optimised as `compile` does.
+
+    Symbols take their size from `sizes`, then from the program's usual sizes; the batch is one
+    sample unless `sizes` says more. Raises CompileError: CNN207 for a symbol without a size,
+    CNN204 for sizes at which a map is empty, CNN702 for what the target does not support.
+    """
+    known = known_sizes(graph, sizes)
+    optimized = optimize(graph).graph
+    module = _planning(optimized)
+    shapes = {i.value.name: i.value.type.at(known) for i in optimized.inputs}
+    try:
+        plan = module["Plan"](_Weights(), module["bind"](shapes))
+    except ValueError as error:
+        at = ", ".join(f"{symbol} = {n}" for symbol, n in known.items())
+        raise CompileError(
+            Diagnostic(code="CNN204", message=f"at {at}: {error}", help="give larger sizes")
+        ) from None
+    return PlannedMemory(plan.arena_bytes, _live_bytes(plan, module["ALIGNMENT"]))
+
+
+def known_sizes(graph: Graph, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return a size for every symbol; raises CompileError (CNN207) for those without one."""
+    batch = {symbol for i in graph.inputs for symbol in symbols_of(i.value.type.batch)}
+    known = {**dict(graph.usual_sizes), **dict.fromkeys(batch, 1), **(sizes or {})}
+    wanting = [symbol for symbol in graph.symbols if symbol not in known]
+    if wanting:
+        raise CompileError(
+            Diagnostic(
+                code="CNN207",
+                message=f"the size {symbol} must be known to plan memory",
+                span=next(
+                    i.span
+                    for i in graph.inputs
+                    if any(symbol in symbols_of(e) for e in i.value.type.shape)
+                ),
+                help=f"give it with --set {symbol}=224, or write a usual size: {symbol} = 224",
+            )
+            for symbol in wanting
+        )
+    return {symbol: known[symbol] for symbol in graph.symbols}
+
+
+def _planning(graph: Graph) -> dict[str, Any]:
+    """Return the names that the planning part of a graph's module defines."""
+    text = emit_plan(graph, lanes=LANES, tile_pixels=_TILE_PIXELS)
+    names: dict[str, Any] = {"__name__": "cnndsl_plan"}
+    # The text is ours, from templates; what a program can put into it is quoted (`identifiers`).
+    exec(compile(text, "<plan>", "exec", dont_inherit=True), names)
+    return names
+
+
+def _live_bytes(plan: Any, alignment: int) -> dict[str, int]:
+    """Return the largest sum of the maps alive at any step of each layer."""
+    change = [0] * (len(plan.steps) + 1)
+    for m in plan.maps:
+        size = -(-m.bytes // alignment) * alignment
+        change[m.first] += size
+        change[m.last + 1] -= size
+    largest: dict[str, int] = {}
+    for (_, _, _, label, _), alive in zip(plan.steps, accumulate(change), strict=False):
+        label = label or "input"
+        largest[label] = max(largest.get(label, 0), alive)
+    return largest
