@@ -19,6 +19,7 @@ import cnndsl.ops  # noqa: F401 - fills the registry
 from cnndsl import limits, resources
 from cnndsl.diagnostics.codes import CODES
 from cnndsl.files import write_file
+from cnndsl.ops.base import Op
 from cnndsl.ops.describe import OpDoc, describe_all
 
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -64,6 +65,10 @@ def _operation(doc: OpDoc) -> str:
         rows = ["| argument | takes | default | |", "|---|---|---|---|"]
         rows += [f"| `{a.name}` | {a.type} | {a.default} | {a.meaning} |" for a in doc.arguments]
         parts.append("\n".join(rows) + "\n")
+    cost = f"Other operations: {doc.other_operations_rule}."
+    if doc.macs_rule != Op.macs_rule:
+        cost = f"MACs per sample: {doc.macs_rule}. {cost}"
+    parts.append(f"{cost}\n")
     parts.append(f"```cnn\n{doc.example.rstrip()}\n```\n")
     return "\n".join(parts)
 

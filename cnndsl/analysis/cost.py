@@ -1,39 +1,80 @@
-"""What a network costs: parameters, multiply-accumulates and bytes, by layer and in all."""
+"""What a network costs: parameters, operations and bytes, by layer and in all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.types.extents import Extent, product, substitute, symbols_of
+from cnndsl.types.extents import Extent, product, substitute, symbols_of, total
 from cnndsl.types.tensor import TensorType
+
+NOT_COUNTED = "negation, choosing between values, and the arithmetic of addresses"
+"""Work of a layer that no figure counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerCost:
-    """One node's cost. Formulas remain where a size is not known.
+class Cost:
+    """What some layers cost for one sample. Formulas remain where a size is not known.
 
-    `params` and `weight_bytes` count trained tensors, `buffer_bytes` the others (running
-    statistics); a tensor that several layers share counts for the first. `macs` and
-    `activation_bytes` (of the result) are for one sample.
+    `params` counts trained numbers, `buffers` the others that are loaded (running statistics); a
+    tensor that several layers share counts for the first. `other_operations` are those outside the
+    multiply-accumulates. `activation_bytes` are the results', as if no memory were reused;
+    `bytes_moved` the operands read, the results written and the parameters and buffers read, each
+    once for every layer.
+    """
+
+    params: int
+    buffers: int
+    macs: Extent
+    other_operations: Extent
+    activation_bytes: Extent
+    bytes_moved: Extent
+
+    @property
+    def flops(self) -> Extent:
+        """Two per multiply-accumulate; the other operations are not among them."""
+        return self.macs * 2
+
+    @property
+    def weight_bytes(self) -> int:
+        return 4 * self.params
+
+    @property
+    def buffer_bytes(self) -> int:
+        return 4 * self.buffers
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """FLOPs for each byte moved; None where either is a formula."""
+        if isinstance(self.macs, int) and isinstance(self.bytes_moved, int) and self.bytes_moved:
+            return 2 * self.macs / self.bytes_moved
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost(Cost):
+    """The cost of one layer, or of the layers of one use of a block.
+
+    `value` is the name of the result (of a block, its last layer's); `blocks` the block uses the
+    layer lies in, outermost first, each as (label, block). `rule` says what `other_operations`
+    counts; `layers` how many layers these are.
     """
 
     label: str
     op: str
+    value: str
+    blocks: tuple[tuple[str, str], ...]
     output_shape: tuple[Extent, ...]
-    params: int
-    macs: Extent
-    weight_bytes: int
-    buffer_bytes: int
-    activation_bytes: Extent
+    rule: str
+    layers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """The cost of every node, the totals, and the sizes they hold for."""
+class Summary(Cost):
+    """The cost of every layer and of the whole network, and the sizes they hold for."""
 
     network: str
     sizes: tuple[tuple[str, int], ...]
@@ -42,30 +83,13 @@ class Summary:
     layers: tuple[LayerCost, ...]
 
     @property
-    def params(self) -> int:
-        return sum(layer.params for layer in self.layers)
-
-    @property
-    def macs(self) -> Extent:
-        return _sum(layer.macs for layer in self.layers)
-
-    @property
-    def flops(self) -> Extent:
-        """Two per multiply-accumulate."""
-        return self.macs * 2
-
-    @property
-    def weight_bytes(self) -> int:
-        return sum(layer.weight_bytes for layer in self.layers)
-
-    @property
-    def buffer_bytes(self) -> int:
-        return sum(layer.buffer_bytes for layer in self.layers)
-
-    @property
-    def activation_bytes(self) -> Extent:
-        """Of all results together, as if none were reused."""
-        return _sum(layer.activation_bytes for layer in self.layers)
+    def without_operations(self) -> Mapping[str, tuple[str, ...]]:
+        """The ops for which no operation is counted, by the reason."""
+        found: dict[str, dict[str, None]] = {}
+        for layer in self.layers:
+            if layer.macs == 0 and layer.other_operations == 0:
+                found.setdefault(layer.rule, {})[layer.op] = None
+        return {reason: tuple(ops) for reason, ops in found.items()}
 
 
 def summarize(graph: Graph, sizes: Mapping[str, int] | None = None) -> Summary:
@@ -77,39 +101,109 @@ def summarize(graph: Graph, sizes: Mapping[str, int] | None = None) -> Summary:
     batch = {symbol for i in graph.inputs for symbol in symbols_of(i.value.type.batch)}
     known = {**dict(graph.usual_sizes), **(sizes or {})}
     shown = {symbol: n for symbol, n in known.items() if symbol not in batch}
-    one_sample = {**shown, **dict.fromkeys(batch, 1)}
-    counted: set[str] = set()
+    measure = _Measure(graph, shown, {**shown, **dict.fromkeys(batch, 1)})
+    layers = tuple(measure.layer(node) for node in graph.nodes)
     return Summary(
         network=graph.name,
         sizes=tuple(sorted(shown.items())),
         inputs=tuple((i.value.name, i.value.type.substitute(shown)) for i in graph.inputs),
         outputs=tuple((o.name, graph.types[o.value].substitute(shown)) for o in graph.outputs),
-        layers=tuple(_layer(graph, node, shown, one_sample, counted) for node in graph.nodes),
+        layers=layers,
+        **_sums(layers),
     )
 
 
-def _layer(
-    graph: Graph,
-    node: Node,
-    shown: Mapping[str, int],
-    one_sample: Mapping[str, int],
-    counted: set[str],
-) -> LayerCost:
-    specs = node.op.parameters(graph.operand_types(node))
-    own = [s for s, name in zip(specs, node.params, strict=True) if name not in counted]
-    counted.update(node.params)
-    params = sum(prod(s.shape) for s in own if s.trainable)
-    buffers = sum(prod(s.shape) for s in own if not s.trainable)
-    result = node.output.type
+def fold(layers: tuple[LayerCost, ...], depth: int) -> tuple[LayerCost, ...]:
+    """Return the layers with those of each block use at a depth, 1 the outermost, as one."""
+    groups: dict[tuple[str, int], list[LayerCost]] = {}
+    for layer in layers:
+        inside = len(layer.blocks) >= depth
+        # A layer of its own may bear the label of a block use elsewhere: the length tells them.
+        key = (layer.blocks[depth - 1][0], depth) if inside else (layer.label, 0)
+        groups.setdefault(key, []).append(layer)
+    return tuple(_folded(group, depth) for group in groups.values())
+
+
+def _folded(group: list[LayerCost], depth: int) -> LayerCost:
+    last = group[-1]
+    if len(last.blocks) < depth:
+        return last
+    label, block = last.blocks[depth - 1]
     return LayerCost(
-        label=node.label,
-        op=op_word(node),
-        output_shape=tuple(substitute(e, shown) for e in result.shape),
-        params=params,
-        macs=substitute(graph.macs(node), one_sample),
-        weight_bytes=4 * params,
-        buffer_bytes=4 * buffers,
-        activation_bytes=substitute(product(result.shape), one_sample) * result.dtype.item_bytes,
+        label=label,
+        op=block,
+        value=last.value,
+        blocks=last.blocks[: depth - 1],
+        output_shape=last.output_shape,
+        rule="; ".join(dict.fromkeys(f"{layer.op}: {layer.rule}" for layer in group)),
+        layers=sum(layer.layers for layer in group),
+        **_sums(group),
+    )
+
+
+def _sums(layers: tuple[LayerCost, ...] | list[LayerCost]) -> dict[str, Any]:
+    """Return the fields of `Cost` summed over layers."""
+    return {
+        "params": sum(layer.params for layer in layers),
+        "buffers": sum(layer.buffers for layer in layers),
+        "macs": total(layer.macs for layer in layers),
+        "other_operations": total(layer.other_operations for layer in layers),
+        "activation_bytes": total(layer.activation_bytes for layer in layers),
+        "bytes_moved": total(layer.bytes_moved for layer in layers),
+    }
+
+
+class _Measure:
+    """Measures the nodes of a graph in order; tensors that are shared count at their first use."""
+
+    def __init__(
+        self, graph: Graph, shown: Mapping[str, int], one_sample: Mapping[str, int]
+    ) -> None:
+        self._graph = graph
+        self._shown = shown
+        self._one_sample = one_sample
+        self._counted: set[str] = set()
+
+    def layer(self, node: Node) -> LayerCost:
+        """Return the cost of a node."""
+        op, types, result = node.op, self._graph.operand_types(node), node.output.type
+        own = [
+            spec
+            for spec, name in zip(op.parameters(types), node.params, strict=True)
+            if name not in self._counted
+        ]
+        self._counted.update(node.params)
+        written = product(result.shape) * result.dtype.item_bytes
+        read = total(
+            self._graph.types[name].elements * self._graph.types[name].dtype.item_bytes
+            for name in dict.fromkeys(node.inputs)
+        )
+        return LayerCost(
+            label=node.label,
+            op=op_word(node),
+            value=node.output.name,
+            blocks=_blocks(node),
+            output_shape=tuple(substitute(e, self._shown) for e in result.shape),
+            rule=op.other_operations_rule,
+            params=sum(prod(s.shape) for s in own if s.trainable),
+            buffers=sum(prod(s.shape) for s in own if not s.trainable),
+            macs=self._sample(op.macs(types)),
+            other_operations=self._sample(op.other_operations(types)),
+            activation_bytes=self._sample(written),
+            bytes_moved=self._sample(read)
+            + self._sample(written)
+            + self._sample(op.weight_elements_read(types)) * 4,
+        )
+
+    def _sample(self, extent: Extent) -> Extent:
+        return substitute(extent, self._one_sample)
+
+
+def _blocks(node: Node) -> tuple[tuple[str, str], ...]:
+    """Return the label and name of each block use that a node lies in, outermost first."""
+    parts = node.label.split(".")
+    return tuple(
+        (".".join(parts[: i + 1]), block) for i, (block, _) in enumerate(node.path[: len(parts)])
     )
 
 
@@ -120,10 +214,3 @@ def op_word(node: Node) -> str:
         return word
     kernel: Any = getattr(node.op, "kernel")  # noqa: B009
     return word + "x".join(str(k) for k in kernel)
-
-
-def _sum(extents: Iterable[Extent]) -> Extent:
-    total: Extent = 0
-    for extent in extents:
-        total = total + extent
-    return total

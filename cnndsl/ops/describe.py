@@ -30,6 +30,7 @@ class OpDoc:
     details: str
     arguments: tuple[ArgumentDoc, ...]
     macs_rule: str
+    other_operations_rule: str
     example: str
 
 
@@ -51,6 +52,7 @@ def describe(op: type[Op]) -> OpDoc:
         details=details.strip(),
         arguments=tuple(_argument(op, s) for s in specs),
         macs_rule=op.macs_rule,
+        other_operations_rule=op.other_operations_rule,
         example=op.example,
     )
 

@@ -19,7 +19,9 @@ def _section(doc: OpDoc, level: int) -> str:
     if doc.arguments:
         rows = [(a.name, a.type, a.default, a.meaning) for a in doc.arguments]
         parts.append(_table(("argument", "type", "default", "meaning"), rows))
-    parts.append(f"MACs per sample: {doc.macs_rule}.")
+    parts.append(
+        f"MACs per sample: {doc.macs_rule}. Other operations: {doc.other_operations_rule}."
+    )
     parts.append(f"```cnn\n{doc.example.strip()}\n```")
     return "\n\n".join(parts) + "\n"
 

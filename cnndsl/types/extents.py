@@ -7,7 +7,7 @@ with H = 16*h, (H - 1) // 2 + 1 is 8*h.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
@@ -203,6 +203,15 @@ def product(extents: tuple[Extent, ...]) -> Extent:
     for extent in extents:
         total = total * extent
     return total
+
+
+def total(extents: Iterable[Extent]) -> Extent:
+    """Return the sum of extents (0 for none)."""
+    terms: dict[Monomial, int] = {}
+    for extent in extents:
+        for monomial, coefficient in _terms(extent):
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+    return _canonical(terms)
 
 
 def least(extent: Extent) -> int | None:

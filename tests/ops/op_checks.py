@@ -80,3 +80,4 @@ def check_symbolic(op: Op, types: Sequence[TensorType]) -> None:
         raise
     assert inferred.at(sizes) == op.infer(types).shape
     assert evaluate_extent(op.macs(symbolic), sizes) == op.macs(types)
+    assert evaluate_extent(op.other_operations(symbolic), sizes) == op.other_operations(types)

@@ -72,6 +72,7 @@ def test_reference_has_a_section_for_every_word_with_all_its_arguments():
             assert f"| {spec.name} |" in section
         assert op.example.strip() in section
         assert op.macs_rule in section
+        assert op.other_operations_rule in section
 
 
 def test_a_word_or_a_name_is_declared_once():
