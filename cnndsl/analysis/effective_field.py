@@ -12,7 +12,7 @@ without weights of their own (average pools, interpolation) are exact below a la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnndsl.analysis.axis_field import IrregularError
 from cnndsl.analysis.receptive_field import (
@@ -133,7 +133,7 @@ def _influence(
         return Unknown(f"{node.label} ({type(node.op).__name__}) has no rule for its gain")
     types = [receptive.sizes.types[name] for name in node.inputs]
     # An operand that does not depend on the input scales, but has no gain of its own.
-    still = Signal(mean=0.0, variance=1.0, gain=0.0)
+    still = replace(WHITE, gain=0.0)
     signals = [still if o is None else o.signal for o in operands if not isinstance(o, Unknown)]
     result = passed(graph, node, types, signals)
     spreads: list[tuple[AxisSpread, ...]] = []

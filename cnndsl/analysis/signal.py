@@ -1,9 +1,10 @@
 """How large values and gradients are in a network of random weights, layer by layer.
 
-The mean-field theory of random networks (Poole et al. 2016; Schoenholz et al. 2017): what enters a
-layer counts as normal, with a mean and a variance that hold for all units of a value alike, and
-units as independent. Weights are those that `weights.initialize` draws; a batch norm normalises,
-as it does once its statistics are those of its input.
+The mean-field theory of random networks (Poole et al. 2016; for batch norms Yang et al., "A Mean
+Field Theory of Batch Normalization", 2019): what enters a layer counts as normal, with moments that
+hold for all units of a value alike, and units as independent but for what all positions of a
+channel have in common. That part a batch norm takes away, and magnifies the rest. Weights are those
+that `weights.initialize` draws; a batch norm's statistics are those of its input, as in training.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import prod, sqrt
 
 import numpy as np
 
@@ -30,27 +31,30 @@ from cnndsl.weights.initialize import standard_deviation
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A value of a random network: mean and variance of its elements, and its `gain`.
+    """A value of a random network, averaged over weights and inputs.
 
-    `gain` is the sum of the squares of a unit's derivatives by the input, on average. For a linear
-    network it is the variance that white noise of variance one gives.
+    `mean` of its elements; `power`, their mean square; `common`, the mean product of a channel's
+    elements at two places far apart; `gain`, the sum of the squares of a unit's derivatives by the
+    input. For a linear network of white noise the gain is the power.
     """
 
     mean: float
-    variance: float
+    common: float
+    power: float
     gain: float
 
     @property
-    def power(self) -> float:
-        """The mean square."""
-        return self.variance + self.mean**2
+    def variance(self) -> float:
+        """Variance of a channel over positions and inputs: what a batch norm divides by."""
+        return self.power - self.common
 
-    def scaled(self, factor: float) -> Signal:
-        """Return the signal multiplied by a number."""
-        return Signal(self.mean * factor, self.variance * factor**2, self.gain * factor**2)
+    def thinned(self, share: float) -> Signal:
+        """Return averages of elements, in which only a share of the variance and gain is left."""
+        power = self.common + self.variance * share
+        return Signal(self.mean, self.common, power, self.gain * share)
 
 
-WHITE = Signal(mean=0.0, variance=1.0, gain=1.0)
+WHITE = Signal(mean=0.0, common=0.0, power=1.0, gain=1.0)
 """What enters: noise of variance one."""
 
 
@@ -69,48 +73,59 @@ def passed(
     match node.op:
         case Add() | Sub():
             a, b = operands
-            mean = a.mean - b.mean if isinstance(node.op, Sub) else a.mean + b.mean
-            signal = Signal(mean, a.variance + b.variance, a.gain + b.gain)
+            sign = -1 if isinstance(node.op, Sub) else 1
+            cross = 2 * sign * a.mean * b.mean
+            mean, common = a.mean + sign * b.mean, a.common + b.common + cross
+            signal = Signal(mean, common, a.power + b.power + cross, a.gain + b.gain)
             return Passed(signal, (a.gain, b.gain))
         case Mul():
-            # (ab)' = a'b + ab': either factor's gain counts with the other's power.
             a, b = operands
-            shares = a.gain * b.power, b.gain * a.power
-            mean = a.mean * b.mean
-            return Passed(Signal(mean, a.power * b.power - mean**2, sum(shares)), shares)
+            signal, shares = _product(a, b)
+            return Passed(signal, shares)
         case Concat():
             counts = [int(str(t.channels)) for t in types]
-            total = sum(counts)
-            mean = sum(n * s.mean for n, s in zip(counts, operands)) / total
-            power = sum(n * s.power for n, s in zip(counts, operands)) / total
-            parts = tuple(n * s.gain / total for n, s in zip(counts, operands))
-            return Passed(Signal(mean, power - mean**2, sum(parts)), parts)
+            parts = [n / sum(counts) for n in counts]
+            mixed = [
+                sum(w * getattr(s, name) for w, s in zip(parts, operands))
+                for name in ("mean", "common", "power", "gain")
+            ]
+            return Passed(Signal(*mixed), tuple(w * s.gain for w, s in zip(parts, operands)))
     assert len(operands) == 1, f"no rule for {type(node.op).__name__}"
     signal = _through(graph, node, types[0], operands[0])
     return Passed(signal, (signal.gain,))
 
 
+def _product(a: Signal, b: Signal) -> tuple[Signal, tuple[float, float]]:
+    """Return the product of two and its gain in parts: (ab)' = a'b + ab'."""
+    shares = a.gain * b.power, b.gain * a.power
+    return Signal(a.mean * b.mean, a.common * b.common, a.power * b.power, sum(shares)), shares
+
+
 def _through(graph: Graph, node: Node, type_: TensorType, x: Signal) -> Signal:
     match node.op:
         case Affine(scale=scale, shift=shift):
-            scaled = x.scaled(scale)
-            return Signal(scaled.mean + shift, scaled.variance, scaled.gain)
-        case BatchNorm() | LayerNorm() | GroupNorm():
-            return Signal(0.0, 1.0, x.gain / x.variance if x.variance else 0.0)
+            more = 2 * scale * shift * x.mean + shift**2
+            return Signal(
+                x.mean * scale + shift,
+                x.common * scale**2 + more,
+                x.power * scale**2 + more,
+                x.gain * scale**2,
+            )
+        case BatchNorm() | GroupNorm():
+            return Signal(0.0, 0.0, 1.0, x.gain / (x.variance + node.op.epsilon))
+        case LayerNorm():
+            variance = x.power - x.mean**2 + node.op.epsilon
+            return Signal(0.0, (x.common - x.mean**2) / variance, 1.0, x.gain / variance)
         case AveragePool(kernel=kernel):
-            return Signal(x.mean, x.variance / prod(kernel), x.gain / prod(kernel))
-        case Upsample(mode="bilinear", scale=scale):
-            kept = prod(_kept_by_interpolation(s) for s in scale)
-            return Signal(x.mean, x.variance * kept, x.gain * kept)
+            return x.thinned(1 / prod(kernel))
+        case Upsample(mode="bilinear", scale=factors):
+            return x.thinned(prod(_kept_by_interpolation(s) for s in factors))
         case Elementwise():
             return _activated(node.op, x)
         case PRelu():
             return _activated(LeakyRelu(slope=0.25), x)
         case Glu():
-            gate = _activated(Sigmoid(), x)
-            mean = x.mean * gate.mean
-            gain = x.gain * gate.power + gate.gain * x.power
-            return Signal(mean, x.power * gate.power - mean**2, gain)
+            return _product(x, _activated(Sigmoid(), x))[0]
     weights = [s for s in node.op.parameters([type_]) if s.role == "weight" and s.fan_in]
     if not weights or not type_.dtype.is_float:
         return x  # it moves or picks elements (max pool); the vectors of an embedding are the input
@@ -119,7 +134,7 @@ def _through(graph: Graph, node: Node, type_: TensorType, x: Signal) -> Signal:
     # A transposed convolution's unit reads one in `stride` of the kernel's positions.
     read = spec.fan_in / (prod(node.op.stride) if isinstance(node.op, ConvTranspose) else 1)
     factor = read * deviation**2
-    return Signal(0.0, x.power * factor, x.gain * factor)
+    return Signal(0.0, x.common * factor, x.power * factor, x.gain * factor)
 
 
 def _kept_by_interpolation(scale: int) -> float:
@@ -128,20 +143,26 @@ def _kept_by_interpolation(scale: int) -> float:
     return sum((1 - a) ** 2 + a**2 for a in above) / scale
 
 
-_POINTS = (np.arange(2000) + 0.5) / 125 - 8
+_POINTS = (np.arange(1000) + 0.5) / 62.5 - 8
 _DENSITY = np.exp(-(_POINTS**2) / 2) / np.exp(-(_POINTS**2) / 2).sum()
-"""A standard normal in steps of 1/125, symmetric about zero, where most kinks lie."""
+"""A standard normal in small steps, symmetric about zero, where most kinks lie."""
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+"""A standard normal by Gauss's quadrature, for what is smooth."""
 
 
 @lru_cache(maxsize=4096)
 def _activated(op: Elementwise, x: Signal) -> Signal:
-    """Return what a function makes of a normal variable."""
-    inside = x.mean + _POINTS * x.variance**0.5
+    """Return what a function makes of a normal variable, part of which a channel has in common."""
+    inside = x.mean + _POINTS * sqrt(max(x.power - x.mean**2, 0.0))
     outside = op.apply(inside)
-    mean = float(outside @ _DENSITY)
     power = float(outside**2 @ _DENSITY)
     slope = float(op.derivative(inside) ** 2 @ _DENSITY)
-    return Signal(mean, max(power - mean**2, 0.0), x.gain * slope)
+    centres = x.mean + _NODES * sqrt(max(x.common - x.mean**2, 0.0))
+    own = _POINTS * sqrt(max(x.variance, 0.0))
+    means = op.apply(centres[:, None] + own) @ _DENSITY
+    share = _WEIGHTS / _WEIGHTS.sum()
+    return Signal(float(means @ share), float(means**2 @ share), power, x.gain * slope)
 
 
 def is_known(op: Op, operands: int) -> bool:

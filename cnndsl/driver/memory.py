@@ -31,6 +31,12 @@ def require_room_to_run(graph: Graph, sizes: Mapping[str, int]) -> None:
     )
 
 
+def require_room_for_gradients(graph: Graph, sizes: Mapping[str, int]) -> None:
+    """Raise CompileError (CNN401) if all values and weights in float64 cannot fit."""
+    needed = sum(8 * prod(t.at(sizes)) for t in graph.types.values())
+    _require(needed, f"all values of network {graph.name}, which its gradients need,")
+
+
 def out_of_memory() -> Diagnostic:
     """Say that memory ran out in the middle."""
     return Diagnostic(code="CNN401", message="there is not enough memory", help=_SMALLER)
