@@ -81,9 +81,10 @@ class Measured:
         found = []
         for marginal in self.marginals:
             below = np.cumsum(marginal)
-            first = int(np.searchsorted(below, (1 - share) / 2))
-            last = int(np.searchsorted(below, (1 + share) / 2))
-            found.append(min(last, marginal.size - 1) - first + 1)
+            # The sums round: what is asked for is short of one by as much.
+            first = int(np.searchsorted(below, (1 - share) / 2 + 1e-12, side="right"))
+            last = int(np.searchsorted(below, (1 + share) / 2 - 1e-12))
+            found.append(last - first + 1)
         return tuple(found)
 
 
