@@ -44,6 +44,10 @@ class _Weights:
     def pack(self, key: object, make: object) -> None:
         """Return nothing, make nothing: a plan keeps what it is given for the steps to run."""
 
+    def tensor(self, name: str) -> None:
+        """Fail: only what `pack` would make reads tensors."""
+        raise AssertionError(f"the plan looks into {name}")
+
 
 def peak_memory_bytes(graph: Graph, sizes: Mapping[str, int] | None = None) -> int:
     """Return the bytes of the arena that a call of the compiled network takes, for one sample.
