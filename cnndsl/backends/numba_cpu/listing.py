@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from math import inf
 
+from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.analysis.sizes import NoSizeError
 from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Word
 from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
 from cnndsl.backends.numba_cpu.interface import extent_text, shape_text
@@ -25,6 +27,7 @@ def network_lines(
 ) -> tuple[str, ...]:
     """Return the lines of `network`, without their indent."""
     lines: list[str] = []
+    fields = _fields(graph)
     for i in graph.inputs:
         if i.value.type.dtype.is_float:
             name = identifiers.give("value", i.value.name)
@@ -41,7 +44,7 @@ def network_lines(
             if (place,) != section and place:
                 lines += ["", f"# {'-' * 8} {place}"]
             section = (place,)
-            lines += ["", *_comment(graph, call.node)]
+            lines += ["", *_comment(graph, call.node, fields)]
             lines.append(f"plan.layer({quote(call.node.label)})")
             previous = call.node
         lines += _call_lines(call, identifiers)
@@ -69,11 +72,34 @@ def _narrow(graph: Graph, name: str) -> bool:
     )
 
 
-def _comment(graph: Graph, node: Node) -> list[str]:
-    """Return the comment of a layer: label, op, operands' and result's shapes, cost."""
+def _fields(graph: Graph) -> ReceptiveFields | None:
+    """Return the receptive fields in the first input; None if no size makes every map non-empty."""
+    try:
+        return receptive_fields(graph)
+    except NoSizeError:
+        return None
+
+
+def _comment(graph: Graph, node: Node, fields: ReceptiveFields | None) -> list[str]:
+    """Return the comment of a layer: label, op, operands' and result's shapes, cost and field."""
     shapes = ", ".join(dict.fromkeys(_shape(t.shape) for t in graph.operand_types(node)))
     lines = _wrap(f"# {node.label}: {describe(node.op)}")
-    return lines + _wrap(f"#   {shapes} -> {_shape(node.output.type.shape)}{_cost(graph, node)}")
+    said = f"#   {shapes} -> {_shape(node.output.type.shape)}{_cost(graph, node)}"
+    return lines + _wrap(said + _sees(node, fields))
+
+
+def _sees(node: Node, fields: ReceptiveFields | None) -> str:
+    """Return the receptive field of a layer's result and, above 1, its jump."""
+    field = None if fields is None else fields.of(node.output.name)
+    if field is None or not field.hull:
+        return ""
+    if field.whole:
+        return "; sees the whole input"
+    text = f"; sees {'x'.join(map(str, field.receptive_field_px))}"
+    jumps = [str(j) for j in field.jump_px]
+    if set(jumps) == {"1"}:
+        return text
+    return f"{text}, jump {jumps[0] if len(set(jumps)) == 1 else 'x'.join(jumps)}"
 
 
 def _cost(graph: Graph, node: Node) -> str:
