@@ -11,14 +11,21 @@ from cnndsl.ops.embedding import Embedding
 from cnndsl.types.extents import Dim, Extent, linear_form, substitute, symbols_of
 from cnndsl.types.tensor import TensorType
 
+WIDTH = 100
+
 
 def _shape_entry(type_: TensorType) -> str:
     parts = [quote(str(e)) if isinstance(e, Dim) else str(e) for e in type_.shape]
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
 
 
-def _entry(name: str, type_: TensorType, extra: str = "") -> tuple[str, str]:
-    return quote(name), f'{{"dtype": "{type_.dtype}", "shape": {_shape_entry(type_)}{extra}}}'
+def _entry(name: str, type_: TensorType, *extra: str) -> tuple[str, str]:
+    key = quote(name)
+    parts = [f'"dtype": "{type_.dtype}"', f'"shape": {_shape_entry(type_)}', *extra]
+    line = "{" + ", ".join(parts) + "}"
+    if len(f"    {key}: {line},") <= WIDTH:
+        return key, line
+    return key, "\n".join(["{", *(f"        {part}," for part in parts), "    }"])
 
 
 def input_entries(graph: Graph) -> list[tuple[str, str]]:
@@ -26,8 +33,8 @@ def input_entries(graph: Graph) -> list[tuple[str, str]]:
     entries = []
     for i in graph.inputs:
         limits = [n.op.entries for n in graph.readers[i.value.name] if isinstance(n.op, Embedding)]
-        extra = f', "below": {min(limits)}' if limits else ""
-        entries.append(_entry(i.value.name, i.value.type, extra))
+        extra = [f'"below": {min(limits)}'] if limits else []
+        entries.append(_entry(i.value.name, i.value.type, *extra))
     return entries
 
 
