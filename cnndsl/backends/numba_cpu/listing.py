@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from math import inf
 
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
@@ -176,12 +177,18 @@ def _call_lines(call: Call, identifiers: Identifiers) -> list[str]:
         return [line]
     lines = [f"{result} = {call.function}("]
     row = "   "
-    for argument in arguments:
+    for argument in _pieces(arguments):
         if len(row) + len(argument) + 2 > WIDTH - INDENT:
             lines.append(row)
             row = "   "
         row += f" {argument},"
     return [*lines, row, ")  # fmt: skip"]
+
+
+def _pieces(arguments: list[str]) -> Iterator[str]:
+    """Yield what may stand on a line of its own: arguments, but of a long list its items."""
+    for argument in arguments:
+        yield from [argument] if len(argument) < WIDTH - 2 * INDENT else argument.split(", ")
 
 
 def _text(argument: Arg, identifiers: Identifiers) -> str:
