@@ -14,7 +14,8 @@ from cnndsl.cli.failure import guarded
 
 COMMANDS = {
     "check": "Check a program: names, types, shapes, claims.",
-    "summary": "Show layers, parameters, MACs and bytes.",
+    "summary": "Show layers: parameters, operations, bytes, receptive fields.",
+    "compare": "Show networks side by side, and what differs.",
     "rf": "Show how far a network sees, and what limits it.",
     "plot": "Draw a diagram of the network.",
     "compile": "Write a Python module of Numba kernels, or ONNX.",
@@ -22,6 +23,7 @@ COMMANDS = {
     "run": "Run a program on an array or a photograph.",
     "verify": "Compare every backend with the float64 reference.",
     "fmt": "Print programs in their canonical form.",
+    "lint": "Find units that never fire, given weights and inputs.",
     "bench": "Time a compiled program against ONNX Runtime.",
     "ops": "Show the reference of the layers.",
 }

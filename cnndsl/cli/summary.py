@@ -1,147 +1,150 @@
-"""`cnndsl summary`: what a network is made of, and what it costs."""
+"""`cnndsl summary`: what a network is made of, what it costs, and how far it sees."""
 
 from __future__ import annotations
 
+import csv
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
-from cnndsl.analysis.cost import LayerCost, Summary, summarize
+from cnndsl.analysis.cost import NOT_COUNTED
+from cnndsl.cli.columns import COLUMNS, DEFAULT, DISPENSABLE, column, plain, sorted_rows, text_of
 from cnndsl.cli.options import examples, json_option, program_argument, settings_option
 from cnndsl.cli.report import Report, table
+from cnndsl.cli.summary_json import as_json
+from cnndsl.diagnostics import CompileError
+from cnndsl.driver.figures import Figures, figures
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
-from cnndsl.types.extents import Extent
-from cnndsl.types.tensor import TensorType
+from cnndsl.ir.graph import Graph
 
-_COLUMNS = (
-    ("layer", False),
-    ("op", False),
-    ("output shape", False),
-    ("params", True),
-    ("MACs", True),
-    ("MACs %", True),
-    ("FLOPs", True),
-    ("weight bytes", True),
-    ("activation bytes", True),
-)
-_DISPENSABLE = ("op", "weight bytes", "activation bytes", "MACs %", "FLOPs")
+
+def _help_of_columns() -> str:
+    """Return the names that --columns takes, for the help."""
+    width = max(map(len, COLUMNS))
+    lines = [f"  {name:{width}}  {c.about}" for name, c in COLUMNS.items()]
+    return "\b\nColumns:\n" + "\n".join(lines)
 
 
 @click.command(
     "summary",
-    epilog=examples(
+    epilog=_help_of_columns()
+    + "\n\n"
+    + examples(
         "cnndsl summary net.cnn",
         "cnndsl summary net.cnn --set H=320 --set W=320",
+        "cnndsl summary net.cnn --depth 1 --sort macs",
+        "cnndsl summary net.cnn --columns layer,macs,bytes_moved,intensity,peak",
+        "cnndsl summary net.cnn --csv > layers.csv",
         "cnndsl summary net.cnn --json",
     ),
 )
 @program_argument
 @settings_option
+@click.option("--columns", metavar="A,B,C", help="Columns to show; their names are below.")
+@click.option(
+    "--depth", type=click.IntRange(1), help="Show each use of a block at this depth as one row."
+)
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, the largest number first.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the layers as CSV, without totals.")
 @json_option
 @click.pass_obj
-def command(report: Report, file: Path, settings: Mapping[str, Setting]) -> None:
-    """Show each layer's output shape, parameters, MACs, FLOPs and bytes, and the totals.
+def command(
+    report: Report,
+    file: Path,
+    settings: Mapping[str, Setting],
+    columns: str | None,
+    depth: int | None,
+    sort: str | None,
+    as_csv: bool,
+) -> None:
+    """Show each layer's output shape, parameters, operations, bytes and receptive field.
 
-    MACs, FLOPs (two per MAC) and activation bytes are for one sample. Sizes that are not known
-    stay in formulas; give them with --set.
+    Operations and bytes are for one sample. Sizes that are not known stay in formulas; give them
+    with --set.
     """
+    if as_csv and report.as_json:
+        raise click.UsageError("--csv and --json exclude each other")
+    named = None if columns is None else [name.strip() for name in columns.split(",")]
+    names = named or (list(COLUMNS) if as_csv else list(DEFAULT))
+    chosen = [column(name) for name in names]
+    by = None if sort is None else column(sort)
+    asked = named is not None and any(c.needs_plan for c in chosen)
+    asked = asked or (by is not None and by.needs_plan)
     loaded = load(file, settings)
     report.warnings(loaded.warnings)
-    summary = summarize(loaded.graph)
+    missing = None
+    if asked:
+        found = figures(loaded.graph, memory=True, depth=depth)
+    elif report.as_json or as_csv:
+        found, missing = _with_memory(loaded.graph, depth)
+    else:
+        found = figures(loaded.graph, memory=False, depth=depth)
+    rows = found.layers if by is None else sorted_rows(found.layers, by, found.summary)
     if report.as_json:
-        report.json(as_json(summary))
-        return
-    _print(summary)
+        report.json(as_json(found, rows, missing))
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([plain(c.cell(row, found.summary)) for c in chosen] for row in rows)
+    else:
+        _heading(found)
+        total = [
+            text_of(found.peak_memory_bytes if c.needs_plan else c.total(found.summary))
+            for c in chosen
+        ]
+        if "layer" in names:
+            total[names.index("layer")] = "total"
+        table(
+            [(c.heading, c.number) for c in chosen],
+            ([text_of(c.cell(row, found.summary)) for c in chosen] for row in rows),
+            footer=total,
+            dispensable=DISPENSABLE if named is None else (),
+        )
+        _totals(found)
 
 
-def as_json(summary: Summary) -> dict[str, Any]:
-    """Return the summary as JSON values: whole numbers, or formulas as text."""
-    return {
-        "network": summary.network,
-        "sizes": dict(summary.sizes),
-        "inputs": [_tensor(name, type_) for name, type_ in summary.inputs],
-        "outputs": [_tensor(name, type_) for name, type_ in summary.outputs],
-        "params": summary.params,
-        "macs": _number(summary.macs),
-        "flops": _number(summary.flops),
-        "weight_bytes": summary.weight_bytes,
-        "buffer_bytes": summary.buffer_bytes,
-        "activation_bytes": _number(summary.activation_bytes),
-        "layers": [
-            {
-                "name": layer.label,
-                "op": layer.op,
-                "output_shape": [_number(e) for e in layer.output_shape],
-                "params": layer.params,
-                "macs": _number(layer.macs),
-                "flops": _number(layer.macs * 2),
-                "weight_bytes": layer.weight_bytes,
-                "buffer_bytes": layer.buffer_bytes,
-                "activation_bytes": _number(layer.activation_bytes),
-            }
-            for layer in summary.layers
-        ],
-    }
+def _with_memory(graph: Graph, depth: int | None) -> tuple[Figures, str | None]:
+    """Return figures with planned memory, or without it and why."""
+    try:
+        return figures(graph, memory=True, depth=depth), None
+    except CompileError as error:
+        return figures(graph, memory=False, depth=depth), error.diagnostics[0].message
 
 
-def _tensor(name: str, type_: TensorType) -> dict[str, Any]:
-    return {
-        "name": name,
-        "dtype": str(type_.dtype),
-        "shape": [_number(e) for e in type_.shape],
-    }
-
-
-def _number(extent: Extent) -> int | str:
-    return extent if isinstance(extent, int) else str(extent)
-
-
-def _print(summary: Summary) -> None:
+def _heading(found: Figures) -> None:
+    summary = found.summary
     click.echo(f"network {summary.network}")
     for word, values in (("input", summary.inputs), ("output", summary.outputs)):
         for name, type_ in values:
             click.echo(f"  {word} {name}: {type_}")
     if summary.sizes:
         click.echo("  at " + ", ".join(f"{symbol} = {n}" for symbol, n in summary.sizes))
-    table(
-        _COLUMNS,
-        (_row(layer, summary.macs) for layer in summary.layers),
-        footer=(
-            "total",
-            "",
-            "",
-            f"{summary.params:,}",
-            _shown(summary.macs),
-            "",
-            _shown(summary.flops),
-            f"{summary.weight_bytes:,}",
-            _shown(summary.activation_bytes),
-        ),
-        dispensable=_DISPENSABLE,
+
+
+def _totals(found: Figures) -> None:
+    """Print what the table's last row has no room for, and what no figure holds."""
+    s = found.summary
+    click.echo(
+        f"{text_of(s.macs)} MACs ({text_of(s.flops)} FLOPs), "
+        f"{text_of(s.other_operations)} other operations"
     )
-    if summary.buffer_bytes:
-        click.echo(f"running statistics: {summary.buffer_bytes:,} bytes, not counted above")
-
-
-def _row(layer: LayerCost, total: Extent) -> tuple[str, ...]:
-    share = ""
-    if isinstance(layer.macs, int) and isinstance(total, int) and layer.macs:
-        share = f"{100 * layer.macs / total:.1f}"
-    return (
-        layer.label,
-        layer.op,
-        f"[{', '.join(str(e) for e in layer.output_shape)}]",
-        f"{layer.params:,}" if layer.params else "",
-        _shown(layer.macs) if layer.macs != 0 else "",
-        share,
-        _shown(layer.macs * 2) if layer.macs != 0 else "",
-        f"{layer.weight_bytes:,}" if layer.weight_bytes else "",
-        _shown(layer.activation_bytes),
+    statistics = f", running statistics {s.buffer_bytes:,}" if s.buffers else ""
+    intensity = s.arithmetic_intensity
+    ratio = "" if intensity is None else f" ({intensity:.1f} FLOPs per byte)"
+    click.echo(
+        f"bytes: weights {s.weight_bytes:,}{statistics}, results {text_of(s.activation_bytes)}, "
+        f"moved {text_of(s.bytes_moved)}{ratio}"
     )
-
-
-def _shown(extent: Extent) -> str:
-    return f"{extent:,}" if isinstance(extent, int) else str(extent)
+    without = "; ".join(
+        f"{', '.join(ops)} ({reason.removeprefix('none: ')})"
+        for reason, ops in s.without_operations.items()
+    )
+    click.echo(f"not counted: {NOT_COUNTED}" + (f"; {without}" if without else ""))
+    if found.peak_memory_bytes is not None:
+        click.echo(
+            "live bytes: planned for numba-cpu in blocks of 16 channels; a layer without a figure "
+            "runs within the one before it"
+        )
