@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
-from pathlib import PurePath
 
-from cnndsl.analysis.cost import LayerCost, Summary, summarize
-from cnndsl.diagnostics import Span
+from cnndsl.analysis.cost import Summary, summarize
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.ops.reach import identity_reach
 from cnndsl.pictures.diagram import Box, Cost, Diagram, Edge, Kind
 from cnndsl.pictures.text import shortened
+from cnndsl.pictures.units import LONGEST, Unit, line_of, units_of
 from cnndsl.types.extents import Extent, symbols_of
 from cnndsl.types.tensor import TensorType
 
 MOST_BOXES = 48
 """Unless a depth is given, blocks are folded until there are at most so many boxes."""
 
-_LONGEST_USE = 44
 _LONGEST_SHAPE = 36
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """A node and the pointwise ones after it that alone read what is before them."""
-
-    nodes: tuple[Node, ...]
-    costs: tuple[LayerCost, ...]
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The labels of the block uses it came from, outermost first."""
-        return tuple(self.nodes[0].label.split(".")[:-1])
-
-    @property
-    def cost(self) -> Cost:
-        total = Cost()
-        for layer in self.costs:
-            total += Cost(layer.params, layer.macs, 1)
-        return total
 
 
 def build(graph: Graph, depth: int | None = None) -> Diagram:
@@ -50,7 +26,7 @@ def build(graph: Graph, depth: int | None = None) -> Diagram:
     not open and follow each other are one box.
     """
     summary = summarize(graph)
-    units = _units(graph, summary.layers)
+    units = units_of(graph, summary.layers)
     deepest = max((len(u.path) for u in units), default=0)
     if depth is not None:
         return _Builder(graph, summary, min(depth, deepest)).diagram(units)
@@ -61,42 +37,8 @@ def build(graph: Graph, depth: int | None = None) -> Diagram:
     return found
 
 
-def _units(graph: Graph, costs: Sequence[LayerCost]) -> list[_Unit]:
-    heads: dict[str, int] = {}
-    """The unit that a value ends, by the value's name."""
-    members: list[list[int]] = []
-    for place, node in enumerate(graph.nodes):
-        if (unit := _followed(graph, node, heads)) is not None:
-            members[unit].append(place)
-        else:
-            unit = len(members)
-            members.append([place])
-        heads[node.output.name] = unit
-    return [
-        _Unit(tuple(graph.nodes[p] for p in places), tuple(costs[p] for p in places))
-        for places in members
-    ]
-
-
-def _followed(graph: Graph, node: Node, heads: Mapping[str, int]) -> int | None:
-    """Return the unit that a node belongs to: that of its operand, if it only touches that up."""
-    if len(node.inputs) != 1:
-        return None
-    (operand,) = node.inputs
-    before = graph.producers.get(operand)
-    if before is None or operand in graph.output_values or len(graph.readers[operand]) > 1:
-        return None
-    type_ = graph.types[operand]
-    if type_.shape != node.output.type.shape or graph.macs(node) != 0:
-        return None
-    if node.op.reach((type_,)) != identity_reach(len(type_.spatial)):
-        return None
-    same_block = before.label.rpartition(".")[0] == node.label.rpartition(".")[0]
-    return heads[operand] if same_block else None
-
-
 class _Builder:
-    """Makes boxes of units; `homes` says which box makes each value, `sinks` which reads it."""
+    """Makes boxes of units, and keeps which box makes each value and which read it."""
 
     def __init__(self, graph: Graph, summary: Summary, depth: int) -> None:
         self._graph = graph
@@ -107,7 +49,7 @@ class _Builder:
         self._reads: list[tuple[str, str]] = []
         self._made = 0
 
-    def diagram(self, units: Sequence[_Unit]) -> Diagram:
+    def diagram(self, units: Sequence[Unit]) -> Diagram:
         boxes = [self._input(i.value.name) for i in self._graph.inputs]
         boxes += self._boxes(units, 0)
         for output in self._graph.outputs:
@@ -157,15 +99,15 @@ class _Builder:
             details=(f"input {name}: {type_}",),
         )
 
-    def _boxes(self, units: Sequence[_Unit], level: int) -> list[Box]:
+    def _boxes(self, units: Sequence[Unit], level: int) -> list[Box]:
         """Return the boxes of one level: a block use is a run of units with the same label there.
 
         In a run nothing else is made between its units, so boxes never wait for each other.
         """
         found: list[Box] = []
-        folded: list[list[_Unit]] = []
+        folded: list[list[Unit]] = []
         """Equal block uses in a row, not yet made a box."""
-        for label, run in groupby(units, lambda u: u.path[level] if len(u.path) > level else ""):
+        for label, run in groupby(units, lambda u: u.label(level)):
             members = list(run)
             fold = label != "" and len(members) > 1 and level >= self._depth
             if folded and not (fold and self._continues(folded[-1], members, level)):
@@ -186,7 +128,7 @@ class _Builder:
             found.append(self._folded(folded, level))
         return found
 
-    def _continues(self, before: Sequence[_Unit], after: Sequence[_Unit], level: int) -> bool:
+    def _continues(self, before: Sequence[Unit], after: Sequence[Unit], level: int) -> bool:
         """Return whether a block use does again what the one before did, with its result alone."""
         if [_equal_part(u, level) for u in before] != [_equal_part(u, level) for u in after]:
             return False
@@ -198,26 +140,26 @@ class _Builder:
         (value,) = read
         return all(self._read_only_by(v, made | own) for v in made) and value in made
 
-    def _layer(self, unit: _Unit) -> Box:
+    def _layer(self, unit: Unit) -> Box:
         key = self._key()
         first, last = unit.nodes[0], unit.nodes[-1]
         self._settle(unit.nodes, key)
         operands = [v for v in dict.fromkeys(first.inputs) if v in self._homes]
         details = [
-            f"{node.label}: {cost.op}" + (f", {_line(node.span)}" if node.span else "")
+            f"{node.label}: {cost.op}" + (f", {line_of(node.span)}" if node.span else "")
             for node, cost in zip(unit.nodes, unit.costs, strict=True)
         ]
         return Box(
             key,
             Kind.JOIN if len(operands) > 1 and not unit.cost.params else Kind.LAYER,
-            shortened(" ".join([unit.costs[0].op, *_manner(first)]), _LONGEST_USE),
-            note=shortened("".join(f" · {cost.op}" for cost in unit.costs[1:]), _LONGEST_USE),
+            shortened(" ".join([unit.costs[0].op, *_manner(first)]), LONGEST),
+            note=shortened("".join(f" · {cost.op}" for cost in unit.costs[1:]), LONGEST),
             shape=self._shape(self._type(last.output.name)),
             cost=unit.cost,
             details=(*details, *self._figures(unit.cost, last.output.name)),
         )
 
-    def _folded(self, uses: Sequence[Sequence[_Unit]], level: int) -> Box:
+    def _folded(self, uses: Sequence[Sequence[Unit]], level: int) -> Box:
         key = self._key()
         first, last = uses[0], uses[-1]
         nodes = [node for use in uses for unit in use for node in unit.nodes]
@@ -225,29 +167,27 @@ class _Builder:
         cost, results = _total([u for use in uses for u in use]), self._results(nodes)
         shapes = dict.fromkeys(self._shape(self._type(value)) for value in results)
         times = f" × {len(uses)}" if len(uses) > 1 else ""
-        places = [*_place(first[0], level), *(_place(last[0], level) if times else [])]
+        places = dict.fromkeys(use[0].path[level].details for use in (first, last))
         return Box(
             key,
             Kind.FOLDED,
-            shortened(first[0].path[level], _LONGEST_USE),
-            note=_arguments(first[0], level) + times,
+            shortened(first[0].label(level), LONGEST),
+            note=first[0].path[level].arguments + times,
             shape=shortened(", ".join(shapes), _LONGEST_SHAPE),
             cost=cost,
             details=(*places, *self._figures(cost, *results)),
         )
 
-    def _block(
-        self, key: str, units: Sequence[_Unit], level: int, children: tuple[Box, ...]
-    ) -> Box:
+    def _block(self, key: str, units: Sequence[Unit], level: int, children: tuple[Box, ...]) -> Box:
         cost = _total(units)
         results = self._results([node for unit in units for node in unit.nodes])
         return Box(
             key,
             Kind.BLOCK,
-            shortened(units[0].path[level], _LONGEST_USE),
-            note=_arguments(units[0], level),
+            shortened(units[0].label(level), LONGEST),
+            note=units[0].path[level].arguments,
             cost=cost,
-            details=(*_place(units[0], level), *self._figures(cost, *results)),
+            details=(units[0].path[level].details, *self._figures(cost, *results)),
             children=children,
         )
 
@@ -287,19 +227,19 @@ class _Builder:
         return lines
 
 
-def _total(units: Sequence[_Unit]) -> Cost:
+def _total(units: Sequence[Unit]) -> Cost:
     total = Cost()
     for unit in units:
         total += unit.cost
     return total
 
 
-def _equal_part(unit: _Unit, level: int) -> tuple[object, ...]:
+def _equal_part(unit: Unit, level: int) -> tuple[object, ...]:
     """Return what two units must have in common to be drawn as one."""
     return (
-        unit.path[level + 1 :],
-        _arguments(unit, level),
-        [block for block, _ in unit.nodes[0].path],
+        unit.path[level].arguments,
+        [use.label for use in unit.path[level + 1 :]],
+        [use.block for use in unit.path],
         [(node.op, node.output.type) for node in unit.nodes],
         unit.cost,
     )
@@ -320,25 +260,3 @@ def _manner(node: Node) -> list[str]:
         same = len(set(values)) == 1
         words.append(before + (str(values[0]) if same else "x".join(str(v) for v in values)))
     return words
-
-
-def _arguments(unit: _Unit, level: int) -> str:
-    """Return the arguments of a block's use in brackets, as the source writes them."""
-    if level >= len(unit.nodes[0].path):
-        return ""
-    block, use = unit.nodes[0].path[level]
-    text = " ".join(use.text.split())
-    return shortened(text.removeprefix(block), _LONGEST_USE) if text.startswith(block + "(") else ""
-
-
-def _place(unit: _Unit, level: int) -> list[str]:
-    where = ".".join(unit.path[: level + 1])
-    if level >= len(unit.nodes[0].path):
-        return [where]
-    block, span = unit.nodes[0].path[level]
-    return [f"{where}: block {block}, used in {_line(span)}"]
-
-
-def _line(span: Span) -> str:
-    """Return a place without folders: equal programs give equal pictures, wherever they lie."""
-    return f"{PurePath(span.source.name).name}, line {span.line}"

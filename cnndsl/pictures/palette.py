@@ -18,13 +18,13 @@ class Step:
 
 
 STEPS = (
-    Step(0.20, "#ef7f45", "20 % and more"),
+    Step(0.20, "#f3925c", "20 % and more"),
     Step(0.10, "#f7a566", "10 – 20 %"),
     Step(0.05, "#fbc48b", "5 – 10 %"),
     Step(0.01, "#fde0b8", "1 – 5 %"),
     Step(0.0, "#fef3df", "less than 1 %"),
 )
-"""Light to dark orange; black text has a contrast of at least 7 to 1 on all."""
+"""From dark to light orange; all text has a contrast of at least 4.5 to 1 on them."""
 
 BLANK = "#ffffff"
 PAPER = "#ffffff"
@@ -35,7 +35,7 @@ BLOCK_BORDER = "#aab4be"
 EDGE = "#57606a"
 PASSING_EDGE = "#2f6fa7"
 TEXT = "#1f2328"
-FAINT_TEXT = "#4b535d"
+FAINT_TEXT = "#383e46"
 
 
 def fill(share: float | None) -> str:
