@@ -24,23 +24,32 @@ def read_inputs(graph: Graph, files: Mapping[str, Path]) -> dict[str, Array]:
     """
     inputs = {i.value.name: i for i in graph.inputs}
     usual = dict(graph.usual_sizes)
-    found: dict[str, Array] = {}
-    for name, path in files.items():
-        require_plain(path)
-        if path.suffix.lower() in image.SUFFIXES and name in inputs:
-            found[name] = image.read_image(path, *_picture_shape(inputs[name], usual, path))
-        else:
-            found[name] = read_array(path)
-            if name in inputs:
-                _check_dtype(inputs[name], found[name], path)
+    found = {
+        name: read_input(inputs[name], path, usual) if name in inputs else read_array(path)
+        for name, path in files.items()
+    }
     require_room_to_run(graph, check_inputs(graph, found))
     return found
 
 
-def _check_dtype(i: Input, array: Array, path: Path) -> None:
+def read_input(i: Input, path: Path, usual: Mapping[str, int]) -> Array:
+    """Return the array for one input, of its dtype, from an array's file or a picture.
+
+    `usual` are the sizes of symbols to bring a picture to. Raises CompileError (CNN801, CNN803).
+    """
+    require_plain(path)
+    if path.suffix.lower() in image.SUFFIXES:
+        return image.read_image(path, *_picture_shape(i, usual, path))
+    array = read_array(path)
+    check_dtype(i, array, path)
+    return array
+
+
+def check_dtype(i: Input, array: Array, path: Path) -> None:
+    """Raise CompileError (CNN803) for an array that is not of the input's dtype."""
     wanted = i.value.type.dtype
     if array.dtype != wanted.numpy:
-        raise _unusable(
+        raise unusable(
             path,
             f"the input {i.value.name} is {i.value.type}, the array has dtype {array.dtype}",
             f"save it as array.astype(numpy.{wanted})",
@@ -49,10 +58,11 @@ def _check_dtype(i: Input, array: Array, path: Path) -> None:
 
 def read_array(path: Path) -> Array:
     """Return the array of a .npy file, mapped rather than read; nothing is ever unpickled."""
+    require_plain(path)
     try:
         with open(path, "rb") as f:
             if f.read(6) != b"\x93NUMPY":
-                raise _unusable(
+                raise unusable(
                     path,
                     "it is not a .npy file",
                     "save the array with numpy.save, or give a picture "
@@ -64,13 +74,13 @@ def read_array(path: Path) -> Array:
         raise CompileError(unreadable(path, error)) from error
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _unusable(path, f"it is not a sound .npy file ({line})", None) from None
+        raise unusable(path, f"it is not a sound .npy file ({line})", None) from None
 
 
 def _picture_shape(i: Input, usual: Mapping[str, int], path: Path) -> tuple[int, int, int]:
     type_ = i.value.type
     if type_.rank != 4 or not type_.dtype.is_float:
-        raise _unusable(path, f"a picture does not fit the input {i.value.name}: {type_}", None)
+        raise unusable(path, f"a picture does not fit the input {i.value.name}: {type_}", None)
     channels, height, width = (_known(e, usual, path) for e in type_.shape[1:])
     return channels, height, width
 
@@ -78,7 +88,7 @@ def _picture_shape(i: Input, usual: Mapping[str, int], path: Path) -> tuple[int,
 def _known(extent: Extent, usual: Mapping[str, int], path: Path) -> int:
     size = substitute(extent, usual)
     if isinstance(size, Dim):
-        raise _unusable(
+        raise unusable(
             path,
             f"the size {size} to bring the picture to is not known",
             f"give it with --set, for example --set {size}=224",
@@ -86,7 +96,8 @@ def _known(extent: Extent, usual: Mapping[str, int], path: Path) -> int:
     return size
 
 
-def _unusable(path: Path, reason: str, help: str | None) -> CompileError:
+def unusable(path: Path, reason: str, help: str | None) -> CompileError:
+    """Return the error (CNN803) of an input's file that cannot be used."""
     return CompileError(
         Diagnostic(code="CNN803", message=f"{path} cannot be used: {reason}", help=help)
     )

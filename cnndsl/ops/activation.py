@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import erf, sqrt
+from math import erf, inf, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -39,6 +39,9 @@ class Relu(Elementwise):
 
     def derivative(self, x: Array) -> Array:
         return np.where(x > 0, 1.0, 0.0)
+
+    def flat_ends(self) -> tuple[float, float]:
+        return 0.0, inf
 
 
 @register
@@ -155,6 +158,9 @@ class SRelu(Elementwise):
     def derivative(self, x: Array) -> Array:
         return np.where(x > self.threshold, 1.0, 0.0)
 
+    def flat_ends(self) -> tuple[float, float]:
+        return self.threshold, inf
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +177,9 @@ class Relu6(Elementwise):
 
     def derivative(self, x: Array) -> Array:
         return np.where((x > 0) & (x < 6), 1.0, 0.0)
+
+    def flat_ends(self) -> tuple[float, float]:
+        return 0.0, 6.0
 
 
 @register
@@ -308,6 +317,12 @@ class HardSigmoid(Elementwise):
         inside = self.alpha * x + self.beta
         return np.where((inside > 0) & (inside < 1), self.alpha, 0.0)
 
+    def flat_ends(self) -> tuple[float, float]:
+        if self.alpha == 0:
+            return inf, inf
+        low, high = sorted((-self.beta / self.alpha, (1 - self.beta) / self.alpha))
+        return low, high
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +341,9 @@ class HardSwish(Elementwise):
 
     def derivative(self, x: Array) -> Array:
         return np.where(x <= -3, 0.0, np.where(x < 3, x / 3 + 0.5, 1.0))
+
+    def flat_ends(self) -> tuple[float, float]:
+        return -3.0, inf
 
 
 @register

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +38,10 @@ class Elementwise(Op):
     @abstractmethod
     def derivative(self, x: Array) -> Array:
         """Return the function's derivatives at float64 elements; `pullback` says which at kinks."""
+
+    def flat_ends(self) -> tuple[float, float]:
+        """Return up to where, and from where on, the function is constant: its slope is zero."""
+        return -inf, inf
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         return self.apply(inputs[0].astype(np.float64)).astype(inputs[0].dtype)

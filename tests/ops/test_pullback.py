@@ -133,6 +133,19 @@ def test_at_a_kink_the_flat_side_counts_and_else_the_side_above(op, at, slopes) 
     np.testing.assert_array_equal(found, [slopes])
 
 
+@pytest.mark.parametrize(
+    "op",
+    {op for op, _, _ in GRID if isinstance(op, act.Elementwise)}
+    | {act.HardSigmoid(alpha=-2.0, beta=0.5), act.HardSigmoid(alpha=0.0)},
+    ids=repr,
+)
+def test_flat_ends_are_where_no_gradient_passes(op: act.Elementwise) -> None:
+    low, high = op.flat_ends()
+    x = np.array([-9.0, -3.0, -1.0, -0.2, 0.0, 0.1, 0.3, 1.0, 2.9, 3.0, 5.9, 6.0, 9.0])
+    flat = (x <= low) | (x >= high)
+    np.testing.assert_array_equal(op.derivative(x) == 0, flat)
+
+
 def test_prelu_at_zero_has_the_slope_above() -> None:
     (found,) = act.PRelu().pullback([np.zeros((1, 1))], [np.array([0.25])], np.ones((1, 1)))
     np.testing.assert_array_equal(found, [[1.0]])
