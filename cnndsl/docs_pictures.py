@@ -12,7 +12,7 @@ from cnndsl.pictures.build import build
 from cnndsl.pictures.content import Ink
 from cnndsl.pictures.svg import to_svg
 
-PICTURES = ("resnet18", "unet", "inception", "yolov3", "wavenet")
+PICTURES = ("inception", "resnet18", "unet", "yolov3")
 """The examples that are drawn."""
 
 

@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
-_WIDTHS = {
-    "'": 31,
-    "ijl": 34,
-    " /IJ\\|": 37,
-    ",.·:;": 40,
-    "-": 42,
-    "f!()[]": 46,
-    "tr_`–": 50,
-    '"*?zcs': 60,
-    "vxyLk": 66,
-    "aEFTeo": 69,
-    "$0123456789hnu{}": 71,
-    "SYbdgpqCPZ": 73,
-    "ABKRVX": 77,
-    "UGDHNOQ#+<=>^~×→−": 85,
-    "&w": 92,
-    "%@M…mW½": 110,
+_REGULAR = {
+    30: "'IJijl",
+    34: " ,./:;\\|·",
+    37: "-f",
+    42: "!()[]rt",
+    46: '"',
+    50: "*_`–",
+    55: "?csz",
+    58: "FLk",
+    62: "PTYaeovxy",
+    66: "$0123456789EKSbdghnpqu{}σ",
+    70: "ABCRVXZ",
+    76: "HNU",
+    79: "&DGOQ",
+    84: "#+<=>^w~×→−",
+    87: "M",
+    97: "%½",
+    100: "@Wm…",
 }
-"""Hundredths of an em, of bold letters in DejaVu Sans, the widest of the usual fonts."""
+_BOLD = {
+    31: "'",
+    35: " ijl",
+    38: ",./IJ\\|·",
+    42: "-:;",
+    46: "!()[]f",
+    50: "_`rt–",
+    53: '"*',
+    60: "?csz",
+    64: "L",
+    67: "kvxy",
+    70: "$0123456789EFTaeo",
+    74: "CPSYZbdghnpqu{}",
+    78: "ABKRVXσ",
+    84: "#+<=>DGHNU^~×→−",
+    88: "&OQ",
+    93: "w",
+    101: "%@M…",
+    105: "m½",
+    111: "W",
+}
+"""Letters by width, in hundredths of an em, of DejaVu Sans: the widest of the usual fonts."""
 
-_WIDTH = {letter: width for letters, width in _WIDTHS.items() for letter in letters}
+_WIDTH = {
+    bold: {letter: width for width, letters in table.items() for letter in letters}
+    for bold, table in ((False, _REGULAR), (True, _BOLD))
+}
 _OTHER = 110
-_REGULAR = 0.92
-"""Regular letters are at least this much narrower than bold ones."""
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return a width in px that the text does not exceed in the usual sans-serif fonts."""
-    hundredths = sum(_WIDTH.get(letter, _OTHER) for letter in text)
-    return hundredths / 100 * size * (1.0 if bold else _REGULAR)
+    widths = _WIDTH[bold]
+    return sum(widths.get(letter, _OTHER) for letter in text) / 100 * size
 
 
 def shortened(text: str, most: int) -> str:
