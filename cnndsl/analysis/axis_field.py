@@ -191,19 +191,22 @@ def joint_period(period: int, shift: int, units: int, inputs: int) -> tuple[int,
     return turns * units, shift * (turns * inputs) // period
 
 
-def reads(reach: AxisReach, unit: int) -> Sequence[int]:
+def reads(reach: AxisReach, unit: int) -> range:
     """Return the operand units that a unit of the result reads, borders ignored."""
     match reach:
         case Window():
             first = unit * reach.stride - reach.before
             return range(first, first + (reach.kernel - 1) * reach.dilation + 1, reach.dilation)
         case Spread():
-            found = []
-            for k in range(reach.kernel):
+            # The kernel positions whose place is whole: every turn-th from the first.
+            turn = reach.stride // gcd(reach.dilation, reach.stride)
+            for k in range(min(turn, reach.kernel)):
                 place, rest = divmod(unit + reach.before - k * reach.dilation, reach.stride)
                 if rest == 0:
-                    found.append(place)
-            return sorted(found)
+                    step = reach.dilation * turn // reach.stride
+                    count = (reach.kernel - 1 - k) // turn + 1
+                    return range(place - (count - 1) * step, place + 1, step)
+            return range(0)
         case Mapped():
             first = (unit * reach.numerator + reach.offset) // reach.denominator
             return range(first, first + reach.width)
@@ -211,7 +214,7 @@ def reads(reach: AxisReach, unit: int) -> Sequence[int]:
             first, fraction = divmod(2 * unit + 1 - reach.scale, 2 * reach.scale)
             return range(first, first + (1 if fraction == 0 else 2))
         case Reflected():
-            return (unit - reach.before,)
+            return range(unit - reach.before, unit - reach.before + 1)
         case _:
             raise AssertionError(f"no units for {reach}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from cnndsl.analysis.axis_field import AxisField
 from cnndsl.analysis.receptive_field import ReceptiveFields, map_extents
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.conv import Conv, DepthwiseConv
@@ -25,17 +26,32 @@ def clean_units(fields: ReceptiveFields, value: str) -> CleanUnits | None:
     """Count the units of a value that see no padding; None if its field is irregular or whole.
 
     Unit i sees padding where its interval begins before position 0 or ends beyond the input's last
-    (science of Alsallakh et al., "Mind the Pad", 2021).
+    (Alsallakh et al., "Mind the Pad", 2021).
     """
     field = fields.of(value)
     extents = map_extents(fields.sizes.types[value])
     if field is None or field.whole or len(extents) != len(field.hull):
         return None
-    clean = []
-    for axis, extent, size in zip(field.hull, extents, fields.extents, strict=True):
-        seen = (axis.interval(unit) for unit in range(extent))
-        clean.append(sum(s is None or (s[0] >= 0 and s[1] < size) for s in seen))
+    clean = (
+        _clean(axis, extent, size)
+        for axis, extent, size in zip(field.hull, extents, fields.extents, strict=True)
+    )
     return CleanUnits(prod(clean), prod(extents))
+
+
+def _clean(axis: AxisField, extent: int, size: int) -> int:
+    """Count the units 0..extent-1 whose interval lies in 0..size-1, or that see nothing."""
+    total = 0
+    for phase, seen in enumerate(axis.phases[:extent]):
+        turns = (extent - 1 - phase) // axis.period + 1
+        if seen is None:
+            total += turns
+            continue
+        # Unit phase + q * period sees seen + q * shift.
+        first = max(0, -(seen[0] // axis.shift))
+        last = min(turns - 1, (size - 1 - seen[1]) // axis.shift)
+        total += max(0, last - first + 1)
+    return total
 
 
 @dataclass(frozen=True, slots=True)

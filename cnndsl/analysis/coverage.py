@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import gcd
 from typing import TypeAlias
 
 from cnndsl.analysis.axis_field import (
@@ -27,6 +28,9 @@ from cnndsl.ops.reach import AxisReach, Everything, Whole, Window
 
 MAX_POSITIONS = 1 << 22
 """Largest extent of a receptive field whose positions are told apart."""
+
+MAX_BITS = 1 << 26
+"""Largest number of positions of all phases together: 8 MB."""
 
 Positions: TypeAlias = tuple[int, int]
 """The first input position read, and from there on one bit for each position, the lowest first."""
@@ -176,6 +180,8 @@ def _positions(
 def _require_room(field: ValueField) -> None:
     if max(f.size for f in field.hull) > MAX_POSITIONS:
         raise TooLargeError(f"a receptive field has more than {MAX_POSITIONS:_} positions")
+    if max(f.size * f.period for f in field.hull) > MAX_BITS:
+        raise TooLargeError(f"a field's phases have more than {MAX_BITS:_} positions together")
 
 
 def _dilated(reach: AxisReach, dilation: int | None) -> AxisReach:
@@ -191,8 +197,7 @@ def _through(p: AxisPositions, reach: AxisReach, extent: int) -> AxisPositions:
     if p.whole or reach == Window():
         return p
     period, shift = joint_period(len(p.phases), p.shift, *cycle(reach))
-    found = tuple(_union([p.at(i) for i in reads(reach, unit)]) for unit in range(period))
-    return AxisPositions(found, shift)
+    return AxisPositions(tuple(_over(p, reads(reach, unit)) for unit in range(period)), shift)
 
 
 def _everything(p: AxisPositions, extent: int) -> AxisPositions:
@@ -201,7 +206,33 @@ def _everything(p: AxisPositions, extent: int) -> AxisPositions:
         return replace(p, whole=True)
     if extent * p.shift // len(p.phases) > MAX_POSITIONS:
         raise TooLargeError(f"a map has more than {MAX_POSITIONS:_} positions")
-    return AxisPositions((_union([p.at(unit) for unit in range(extent)]),), 0, whole=True)
+    return AxisPositions((_over(p, range(extent)),), 0, whole=True)
+
+
+def _over(p: AxisPositions, units: range) -> Positions | None:
+    """Return what several units read together."""
+    # Units of the same phase read the same, shifted: a progression that doubling builds quickly.
+    turn = len(p.phases) // gcd(units.step, len(p.phases))
+    moved = units.step * turn // len(p.phases) * p.shift
+    return _union(
+        [
+            _repeated(p.at(units[i]), moved, len(range(i, len(units), turn)))
+            for i in range(min(turn, len(units)))
+        ]
+    )
+
+
+def _repeated(found: Positions | None, shift: int, count: int) -> Positions | None:
+    """Return the union of `count` copies, each shifted against the one before."""
+    if found is None:
+        return None
+    first, once = found
+    bits, done = once, 1
+    while 2 * done <= count:
+        bits |= bits << (done * shift)
+        done *= 2
+    # The rest overlaps what is there.
+    return first, bits | bits << ((count - done) * shift)
 
 
 def _merge(several: Sequence[AxisPositions], extents: Sequence[int]) -> AxisPositions:

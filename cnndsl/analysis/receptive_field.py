@@ -2,7 +2,8 @@
 
 The field is kept per spatial axis of the input (`AxisField`), with borders ignored: what a unit in
 the middle of an endless map would see. Where branches merge it is the hull over all paths; beside
-it stand the fields of the smallest and of the largest single path.
+it stand the fields of the smallest and of the largest single path. Channels are not told apart: a
+value sees what any of its channels sees.
 
 Araujo, Norris and Sim (Distill, 2019) for chains and merges; phases after up-sampling as described
 in `axis_field`.

@@ -93,7 +93,11 @@ def graphs(draw: st.DrawFn, *, whole: bool = False) -> Graph:
                 gate = b.add(GlobalAveragePool(keep_axes=True), x)
                 values.append(b.add(Add(), x, gate))
             else:
-                values.append(b.add(draw(ops(b.types[x].shape[1])), x))
+                made = b.add(draw(ops(b.types[x].shape[1])), x)
+                if isinstance(b.nodes[-1].op, SpaceToDepth):
+                    # Fields do not tell channels apart; mixed, every channel sees the same.
+                    made = b.add(Conv(out_channels=4, kernel=(1,), stride=(1,), bias=False), made)
+                values.append(made)
         except OpError:
             continue
         if b.types[values[-1]].shape[2] > 160:
