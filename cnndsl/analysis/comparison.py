@@ -69,8 +69,9 @@ def compare(before: Graph, after: Graph) -> Comparison:
     same = 0
     for old, new in _match(_layers(before), _layers(after)):
         if old is None or new is None:
-            costs = (None if layer is None else layer.cost for layer in (old, new))
-            changes.append(LayerChange(*costs))
+            before_cost = None if old is None else old.cost
+            after_cost = None if new is None else new.cost
+            changes.append(LayerChange(before_cost, after_cost))
             continue
         found = tuple(_differences(old, new))
         if found:

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.types.extents import Extent, product, substitute, symbols_of, total
+from cnndsl.types.extents import Extent, substitute, symbols_of, total
 from cnndsl.types.tensor import TensorType
 
 NOT_COUNTED = "negation, choosing between values, and the arithmetic of addresses"
@@ -153,6 +153,17 @@ def _sums(layers: tuple[LayerCost, ...] | list[LayerCost]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What an op does on operands of some types, for one sample."""
+
+    output_shape: tuple[Extent, ...]
+    macs: Extent
+    other_operations: Extent
+    written: Extent
+    moved: Extent
+
+
 class _Measure:
     """Measures the nodes of a graph in order; tensors that are shared count at their first use."""
 
@@ -163,37 +174,53 @@ class _Measure:
         self._shown = shown
         self._one_sample = one_sample
         self._counted: set[str] = set()
+        self._known: dict[object, _Work] = {}
 
     def layer(self, node: Node) -> LayerCost:
         """Return the cost of a node."""
-        op, types, result = node.op, self._graph.operand_types(node), node.output.type
+        op, types = node.op, self._graph.operand_types(node)
         own = [
             spec
             for spec, name in zip(op.parameters(types), node.params, strict=True)
             if name not in self._counted
         ]
         self._counted.update(node.params)
-        written = product(result.shape) * result.dtype.item_bytes
-        read = total(
-            self._graph.types[name].elements * self._graph.types[name].dtype.item_bytes
-            for name in dict.fromkeys(node.inputs)
-        )
+        work = self._work(node, types)
         return LayerCost(
             label=node.label,
             op=op_word(node),
             value=node.output.name,
             blocks=_blocks(node),
-            output_shape=tuple(substitute(e, self._shown) for e in result.shape),
+            output_shape=work.output_shape,
             rule=op.other_operations_rule,
             params=sum(prod(s.shape) for s in own if s.trainable),
             buffers=sum(prod(s.shape) for s in own if not s.trainable),
-            macs=self._sample(op.macs(types)),
-            other_operations=self._sample(op.other_operations(types)),
-            activation_bytes=self._sample(written),
-            bytes_moved=self._sample(read)
-            + self._sample(written)
-            + self._sample(op.weight_elements_read(types)) * 4,
+            macs=work.macs,
+            other_operations=work.other_operations,
+            activation_bytes=work.written,
+            bytes_moved=work.moved,
         )
+
+    def _work(self, node: Node, types: tuple[TensorType, ...]) -> _Work:
+        """Return what a node does, worked out once for all nodes that do the same."""
+        op, result = node.op, node.output.type
+        read = dict(zip(node.inputs, types, strict=True))
+        key = (op, types, tuple(read.values()))
+        if key not in self._known:
+            written = self._bytes(result)
+            operands = total(self._bytes(type_) for type_ in read.values())
+            weights = self._sample(op.weight_elements_read(types)) * 4
+            self._known[key] = _Work(
+                tuple(substitute(e, self._shown) for e in result.shape),
+                self._sample(op.macs(types)),
+                self._sample(op.other_operations(types)),
+                written,
+                total((operands, written, weights)),
+            )
+        return self._known[key]
+
+    def _bytes(self, type_: TensorType) -> Extent:
+        return self._sample(type_.elements) * type_.dtype.item_bytes
 
     def _sample(self, extent: Extent) -> Extent:
         return substitute(extent, self._one_sample)
