@@ -59,12 +59,14 @@ class Station:
 class Route:
     """A drawn part of an edge: stations from the top down, joined by curves.
 
-    It ends in an arrow at a box without children.
+    It ends in an arrow at a box without children. A `side` way goes by other boxes, while the main
+    path takes the same value through them.
     """
 
     value: str
     stations: tuple[Station, ...]
     arrow: bool
+    side: bool
 
     def moved(self, x: float, y: float) -> Route:
         stations = tuple(Station(s.x + x, s.top + y, s.bottom + y) for s in self.stations)
@@ -93,7 +95,8 @@ class _Level:
 
 def lay_out(diagram: Diagram, ink: Ink) -> Layout:
     """Place the boxes of a diagram and lead its edges."""
-    return _Placer(diagram, ink).level(diagram.boxes, diagram.edges, 0, None).layout
+    layout = _Placer(diagram, ink).level(diagram.boxes, diagram.edges, 0, None).layout
+    return replace(layout, routes=_continued(layout.routes))
 
 
 class _Placer:
@@ -249,6 +252,10 @@ class _Drawing:
     def routes(self, links: Sequence[Link], leaves: set[str]) -> list[Route]:
         """Return the course of each link; one that shares passages starts at the last of them."""
         drawn: set[str] = set()
+        longest: dict[tuple[str, str], int] = {}
+        for link in links:
+            fork = link.source, link.value
+            longest[fork] = max(longest.get(fork, 0), link.after)
         found = []
         for link in links:
             first, last = self._ranked.rank[link.source], self._ranked.rank[link.target]
@@ -269,8 +276,22 @@ class _Drawing:
             if self._sizes[link.target].last:
                 top = self.height
             stations.append(Station(self._x[link.target] + link.arrives, self._tops[last], top))
-            found.append(Route(link.value, tuple(stations), link.target in leaves))
+            side = last > first + 1 and link.after < longest[link.source, link.value]
+            found.append(Route(link.value, tuple(stations), link.target in leaves, side))
         return found
+
+
+def _continued(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """Return the routes, those within blocks a side way if they go on from one."""
+    ends: set[tuple[str, float, float]] = set()
+    found = []
+    for route in sorted(routes, key=lambda r: r.stations[0].top):
+        first, last = route.stations[0], route.stations[-1]
+        side = route.side or (route.value, round(first.x), round(first.top)) in ends
+        if side:
+            ends.add((route.value, round(last.x), round(last.bottom)))
+        found.append(replace(route, side=side))
+    return tuple(found)
 
 
 def _item(box: Box, level: _Level | None, lines: tuple[Line, ...]) -> Item:

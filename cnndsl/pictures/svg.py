@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
@@ -76,15 +75,12 @@ def _styles() -> list[str]:
 def _drawing(layout: Layout, diagram: Diagram, ink: Ink) -> Iterator[str]:
     """Yield blocks, then edges over them, then boxes."""
     types = {edge.value: edge.type for edge in diagram.edges}
-    readers = Counter(edge.value for edge in diagram.edges)
-    forks = {value for value, count in readers.items() if count > 1}
     for placed in layout.boxes:
         if placed.box.kind is Kind.BLOCK:
             fill = palette.BLOCK_FILLS[min(placed.level, len(palette.BLOCK_FILLS) - 1)]
             yield from _box(placed, fill, "block", 6.0)
-    for route in layout.routes:
-        passing = len(route.stations) > 2 and route.value in forks
-        yield _edge(route, types[route.value], passing=passing)
+    for route in sorted(layout.routes, key=lambda r: not r.side):  # the main path on top
+        yield _edge(route, types[route.value])
     for placed in layout.boxes:
         if placed.box.kind is not Kind.BLOCK:
             yield from _box(
@@ -130,7 +126,7 @@ def _text(pieces: tuple[Piece, ...], x: float, y: float, anchor: str) -> str:
     return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{spans}</text>'
 
 
-def _edge(route: Route, type_: str, *, passing: bool) -> str:
+def _edge(route: Route, type_: str) -> str:
     """Return a part of an edge: vertical where boxes stand, an S between ranks."""
     first = route.stations[0]
     path = [f"M{_n(first.x)} {_n(first.top)}"]
@@ -147,8 +143,8 @@ def _edge(route: Route, type_: str, *, passing: bool) -> str:
             )
         if after.bottom > after.top:
             path.append(f"V{_n(after.bottom)}")
-    name = "edge passing" if passing else "edge"
-    arrow = f' marker-end="url(#{"passing-arrow" if passing else "arrow"})"'
+    name = "edge passing" if route.side else "edge"
+    arrow = f' marker-end="url(#{"passing-arrow" if route.side else "arrow"})"'
     return (
         f'<path class="{name}" d="{"".join(path)}"{arrow if route.arrow else ""}>'
         f"<title>{escape(f'{route.value}: {type_}')}</title></path>"

@@ -71,6 +71,27 @@ output y = image -> residual(8) -> residual(8) -> residual(16) -> conv1x1(2)
     assert len(middles) == 1
 
 
+def test_a_side_way_stays_one_within_a_block(tmp_path: Path) -> None:
+    """The skip is marked up to the box that reads it; what the main path shares is not."""
+    graph = graph_of(
+        """network net()
+input image: float32[N, 4, 32, 32]
+block two(x) = x -> conv3x3(4) -> conv3x3(4)
+block merge(x, skip) = (x -> conv3x3(4)) + (skip -> conv1x1(4))
+a = image -> two
+output y = (a -> two, a) -> merge -> conv1x1(1)
+""",
+        tmp_path,
+    )
+    layout = lay_out(build(graph, 1), Ink.NONE)
+    skip = next(p for p in layout.boxes if p.box.title == "conv1x1" and p.level == 1)
+    side = [r for r in layout.routes if r.side]
+    assert {r.value for r in side} == {"a"}
+    (arrow,) = (r for r in side if r.arrow)
+    assert arrow.stations[-1].bottom == skip.y
+    assert len(side) == 2
+
+
 def test_skips_nest_without_crossing(tmp_path: Path) -> None:
     """The outermost skip of an hourglass passes outermost."""
     graph = graph_of(
@@ -88,11 +109,7 @@ output y = [b2, a] -> conv3x3(4)
     )
     layout = lay_out(build(graph), Ink.NONE)
     main = min(p.x + p.width / 2 for p in layout.boxes)
-    passing = {
-        r.value: max(abs(s.x - main) for s in r.stations)
-        for r in layout.routes
-        if len(r.stations) > 2
-    }
+    passing = {r.value: max(abs(s.x - main) for s in r.stations) for r in layout.routes if r.side}
     assert sorted(passing, key=lambda v: passing[v]) == ["c", "b", "a"]
     assert all(distance > 40 for distance in passing.values())
 
