@@ -76,8 +76,11 @@ def test_a_side_way_stays_one_within_a_block(tmp_path: Path) -> None:
     graph = graph_of(
         """network net()
 input image: float32[N, 4, 32, 32]
-block two(x) = x -> conv3x3(4) -> conv3x3(4)
-block merge(x, skip) = (x -> conv3x3(4)) + (skip -> conv1x1(4))
+block two() = conv3x3(4) -> conv3x3(4)
+block merge(x) {
+  main, skip = x
+  return (main -> conv3x3(4)) + (skip -> conv1x1(4))
+}
 a = image -> two
 output y = (a -> two, a) -> merge -> conv1x1(1)
 """,
