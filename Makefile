@@ -30,6 +30,7 @@ lint: $(READY)
 docs: $(READY)
 	$(BIN)/python -m cnndsl.docs docs/language.md
 	$(BIN)/python -m cnndsl.docs_pictures examples docs/pictures
+	$(BIN)/python -m cnndsl.docs_gallery examples docs/gallery.md
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

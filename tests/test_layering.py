@@ -19,7 +19,7 @@ LAYERS = (
     {"analysis", "passes", "weights", "syntax", "elaborate"},
     {"backends", "pictures"},
     {"driver"},
-    {"cli", "docs", "docs_pictures"},
+    {"cli", "docs", "docs_gallery", "docs_pictures"},
     {"__main__"},
 )
 WITHIN_A_LAYER = {("elaborate", "syntax"), ("elaborate", "analysis"), ("analysis", "weights")}

@@ -13,17 +13,14 @@ import pytest
 from conformance.modules import module_of
 
 from cnndsl.analysis.cost import summarize
-from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.analysis.receptive_field import receptive_fields
 from cnndsl.backends.onnx.emit import emit
+from cnndsl.docs_gallery import last_map
 from cnndsl.driver.load import load
 from cnndsl.driver.samples import random_inputs, usual_sizes
 from cnndsl.driver.verify import compare
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
-from cnndsl.ops.conv import Conv, DepthwiseConv
-from cnndsl.ops.elementwise import Add
-from cnndsl.ops.local import LocallyConnected
-from cnndsl.ops.shape import Concat
 from cnndsl.passes.pipeline import optimize
 from cnndsl.weights.initialize import initialize
 
@@ -108,19 +105,6 @@ def test_receptive_field_and_jump_at_the_last_convolution(name: str) -> None:
         assert found.jump_px == _each(wanted.jump_px, axes)
         if wanted.effective_padding_px is not None:
             assert {axis.effective_padding for axis in found.hull} == {wanted.effective_padding_px}
-
-
-def last_map(graph: Graph, fields: ReceptiveFields, value: str) -> str:
-    """Return the map that an output comes from by pooling, activation and dense layers alone.
-
-    A convolution makes it, or a sum or concatenation joins it from several.
-    """
-    while True:
-        node, field = graph.producers[value], fields.of(value)
-        joins = isinstance(node.op, (Conv, DepthwiseConv, LocallyConnected, Add, Concat))
-        if joins and field is not None and not field.whole and all(field.jump_px):
-            return value
-        value = node.inputs[0]
 
 
 def _each(number: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
