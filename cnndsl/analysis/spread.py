@@ -66,7 +66,7 @@ class AxisSpread:
             for phase, m in enumerate(self.phases)
             if m.weight
         ]
-        return fsum(found) / len(found)
+        return fsum(found) / len(found) + 0.0  # -0.0 would be shown as it is
 
 
 POINT = AxisSpread((Moments(1.0, 0.0, 0.0),), 1)
