@@ -76,10 +76,6 @@ def _jump_weight(row: LayerFigures, _: Summary) -> Cell:
     return None if row.field is None else float(max(row.field.jump_px))
 
 
-def _positive(extent: Extent) -> Cell:
-    return None if extent == 0 else extent
-
-
 COLUMNS: dict[str, Column] = {
     column.name: column
     for column in (
@@ -94,29 +90,29 @@ COLUMNS: dict[str, Column] = {
         ),
         Column("layers", "layers", "layers in the row", lambda r, _: r.cost.layers,
                lambda s: len(s.layers)),
-        Column("params", "params", "trained numbers", lambda r, _: _positive(r.cost.params),
+        Column("params", "params", "trained numbers", lambda r, _: r.cost.params,
                lambda s: s.params),
         Column("params_share", "params %", "share of params",
                lambda r, s: _share(r.cost.params, s.params)),
         Column("buffers", "buffers", "numbers of running statistics",
-               lambda r, _: _positive(r.cost.buffers), lambda s: s.buffers),
-        Column("macs", "MACs", "multiply-accumulates", lambda r, _: _positive(r.cost.macs),
+               lambda r, _: r.cost.buffers, lambda s: s.buffers),
+        Column("macs", "MACs", "multiply-accumulates", lambda r, _: r.cost.macs,
                lambda s: s.macs),
         Column("macs_share", "MACs %", "share of MACs", lambda r, s: _share(r.cost.macs, s.macs)),
-        Column("flops", "FLOPs", "two per MAC", lambda r, _: _positive(r.cost.flops),
+        Column("flops", "FLOPs", "two per MAC", lambda r, _: r.cost.flops,
                lambda s: s.flops),
         Column("other", "other ops", "operations outside the MACs",
-               lambda r, _: _positive(r.cost.other_operations), lambda s: s.other_operations),
+               lambda r, _: r.cost.other_operations, lambda s: s.other_operations),
         Column("weight_bytes", "weight bytes", "of params",
-               lambda r, _: _positive(r.cost.weight_bytes), lambda s: s.weight_bytes),
+               lambda r, _: r.cost.weight_bytes, lambda s: s.weight_bytes),
         Column("buffer_bytes", "buffer bytes", "of buffers",
-               lambda r, _: _positive(r.cost.buffer_bytes), lambda s: s.buffer_bytes),
+               lambda r, _: r.cost.buffer_bytes, lambda s: s.buffer_bytes),
         Column("activation_bytes", "result bytes", "of the result",
                lambda r, _: r.cost.activation_bytes, lambda s: s.activation_bytes),
         Column("bytes_moved", "bytes moved", "operands, result, weights: each once",
                lambda r, _: r.cost.bytes_moved, lambda s: s.bytes_moved),
         Column("intensity", "FLOPs/byte", "FLOPs for each byte moved",
-               lambda r, _: r.cost.arithmetic_intensity or None,
+               lambda r, _: r.cost.arithmetic_intensity,
                lambda s: s.arithmetic_intensity),
         Column("rf", "RF", "receptive field, input positions", lambda r, _: field_text(r),
                weight=_field_weight),
@@ -159,6 +155,11 @@ def text_of(cell: Cell) -> str:
             return f"{cell:.1f}"
         case _:
             return str(cell)
+
+
+def body_text(cell: Cell) -> str:
+    """Write a cell of a layer for people: what is zero is left blank."""
+    return "" if cell == 0 else text_of(cell)
 
 
 def plain(cell: Cell) -> str:

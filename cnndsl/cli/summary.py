@@ -10,7 +10,16 @@ from pathlib import Path
 import click
 
 from cnndsl.analysis.cost import NOT_COUNTED
-from cnndsl.cli.columns import COLUMNS, DEFAULT, DISPENSABLE, column, plain, sorted_rows, text_of
+from cnndsl.cli.columns import (
+    COLUMNS,
+    DEFAULT,
+    DISPENSABLE,
+    body_text,
+    column,
+    plain,
+    sorted_rows,
+    text_of,
+)
 from cnndsl.cli.options import examples, json_option, program_argument, settings_option
 from cnndsl.cli.report import Report, table
 from cnndsl.cli.summary_json import as_json
@@ -19,6 +28,9 @@ from cnndsl.driver.figures import Figures, figures
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.ir.graph import Graph
+
+_LONG_LABEL = 30
+"""Labels above this length leave a terminal too little room for numbers."""
 
 
 def _help_of_columns() -> str:
@@ -37,7 +49,7 @@ def _help_of_columns() -> str:
         "cnndsl summary net.cnn --set H=320 --set W=320",
         "cnndsl summary net.cnn --depth 1 --sort macs",
         "cnndsl summary net.cnn --columns layer,macs,bytes_moved,intensity,peak",
-        "cnndsl summary net.cnn --csv > layers.csv",
+        "cnndsl summary net.cnn --csv",
         "cnndsl summary net.cnn --json",
     ),
 )
@@ -97,13 +109,36 @@ def command(
         ]
         if "layer" in names:
             total[names.index("layer")] = "total"
+        body = [[body_text(c.cell(row, found.summary)) for c in chosen] for row in rows]
+        if "layer" in names and by is None and sys.stdout.isatty():
+            place = names.index("layer")
+            for line, label in zip(body, outline([line[place] for line in body]), strict=True):
+                line[place] = label
         table(
             [(c.heading, c.number) for c in chosen],
-            ([text_of(c.cell(row, found.summary)) for c in chosen] for row in rows),
+            body,
             footer=total,
             dispensable=DISPENSABLE if named is None else (),
         )
         _totals(found)
+
+
+def outline(labels: list[str]) -> list[str]:
+    """Return labels without the blocks that they share with the one before, indented instead.
+
+    Short ones stay as they are.
+    """
+    if max(map(len, labels), default=0) <= _LONG_LABEL:
+        return labels
+    shown, before = [], [""]
+    for label in labels:
+        parts = label.split(".")
+        shared = 0
+        while shared < min(len(parts), len(before)) - 1 and parts[shared] == before[shared]:
+            shared += 1
+        shown.append("  " * shared + ".".join(parts[shared:]))
+        before = parts
+    return shown
 
 
 def _with_memory(graph: Graph, depth: int | None) -> tuple[Figures, str | None]:
