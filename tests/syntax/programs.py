@@ -95,9 +95,8 @@ _simple = st.one_of(
 
 
 def _branches(body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    condition = st.one_of(
-        leaves, expressions.map("({})".format), expressions.map("not f({})".format)
-    )
+    conditions = ["(a if b else c)", "not f(x) and a < b", "x in [1, 2]", "(a -> b)"]
+    condition = st.one_of(leaves, st.sampled_from(conditions))
     branch = st.tuples(condition, body).map(lambda p: f"if {p[0]} {p[1]}")
     last = st.one_of(st.just(""), body.map(" else {}".format))
     return st.tuples(st.lists(branch, min_size=1, max_size=3).map(" else ".join), last).map("".join)
