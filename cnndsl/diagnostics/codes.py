@@ -81,4 +81,5 @@ CODES: dict[str, str] = {
     # warnings
     "CNN901": "a value is never used",
     "CNN902": "an import is never used",
+    "CNN903": "a claim about reach holds for all phases together only",
 }

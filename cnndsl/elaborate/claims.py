@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 
-from cnndsl.diagnostics import Span
+from cnndsl.diagnostics import Severity, Span
 from cnndsl.elaborate.advice import Advice, advise
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.expressions import compare_values, evaluate, truth
 from cnndsl.elaborate.network_facts import NETWORK_FACTS, QUESTIONS, NetworkFacts
-from cnndsl.elaborate.values import Value, show
+from cnndsl.elaborate.values import FieldSize, SizeValue, Value, show
 from cnndsl.syntax import ast
 
 MOST_RELATED = 3
@@ -61,12 +61,35 @@ def _check(ctx: Context, condition: ast.Expr) -> None:
                 _check(ctx, condition.then if which else condition.otherwise)
         case ast.Comparison():
             left, right = evaluate(ctx, condition.left), evaluate(ctx, condition.right)
-            if compare_values(ctx, condition, left, right) is False:
+            holds = compare_values(ctx, condition, left, right)
+            if holds is False:
                 _fails(ctx, condition, left, right)
+            elif holds is True:
+                _warn_of_phases(ctx, condition, left, right)
         case _:
             value = truth(ctx, evaluate(ctx, condition), condition.span, "`assert`")
             if value is False:
                 _report(ctx, condition.span, "the claim does not hold", advise(ctx, condition))
+
+
+def _warn_of_phases(ctx: Context, claim: ast.Comparison, left: Value, right: Value) -> None:
+    """Warn of a reach that the units of all phases have together, but some do not have alone."""
+    if claim.operator in ("==", "!="):
+        return
+    for field in (left, right):
+        if not isinstance(field, FieldSize):
+            continue
+        alone = SizeValue(field.least)
+        sides = (alone, right) if field is left else (left, alone)
+        if compare_values(ctx, claim, *sides) is False:
+            found = ctx.diagnostic(
+                "CNN903",
+                f"the claim holds for the units of all phases together, {field}, but some see "
+                f"no more than {alone}",
+                claim.span,
+                help="claim what every unit sees, or the published figure with `==`",
+            )
+            ctx.add(replace(found, severity=Severity.WARNING))
 
 
 def _report(ctx: Context, span: Span, message: str, advice: Advice) -> None:

@@ -11,6 +11,7 @@ from cnndsl.elaborate.network_facts import COSTS, QUESTIONS, VIEWS
 from cnndsl.elaborate.values import (
     POISON,
     Builtin,
+    FieldSize,
     ListValue,
     Poison,
     SizeValue,
@@ -72,7 +73,8 @@ def _question(name: str) -> Builtin:
         fields, field = found
         match name:
             case "receptive_field":
-                return SizeValue(field.receptive_field_px)
+                least = tuple(min(axis.phase_sizes) for axis in field.hull)
+                return FieldSize(field.receptive_field_px, least)
             case "jump":
                 return _jump(field)
             case "aligned":

@@ -38,6 +38,16 @@ class SizeValue:
         return "x".join(str(e) if isinstance(e, int) else f"({e})" for e in self.extents)
 
 
+@dataclass(frozen=True, slots=True)
+class FieldSize(SizeValue):
+    """A receptive field; after up-sampling some units see no more than `least`."""
+
+    least: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return str(SizeValue(self.extents))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ListValue:
     items: tuple[Value, ...]
