@@ -24,7 +24,9 @@ from cnndsl.analysis.receptive_field import (
 from cnndsl.analysis.signal import WHITE, Signal, is_known, passed
 from cnndsl.analysis.spread import POINT, AxisSpread, merged, through
 from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import Op
 from cnndsl.ops.reach import PerAxis
+from cnndsl.weights.initialize import ops_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,10 @@ def effective_fields(
     """
     receptive = receptive_fields(graph, sizes, input)
     start = _Influence(WHITE, (POINT,) * len(receptive.extents))
+    followers = ops_after(graph)
     found: dict[str, _Influence | Unknown] = {receptive.input: start}
     for node in graph.nodes:
-        influence = _influence(graph, node, receptive, found)
+        influence = _influence(node, followers[node.output.name], receptive, found)
         if influence is not None:
             found[node.output.name] = influence
     return EffectiveFields(
@@ -112,8 +115,8 @@ def _shown(influence: _Influence, field: ValueField) -> tuple[EffectiveField, ..
 
 
 def _influence(
-    graph: Graph,
     node: Node,
+    after: frozenset[type[Op]],
     receptive: ReceptiveFields,
     found: Mapping[str, _Influence | Unknown],
 ) -> _Influence | Unknown | None:
@@ -135,7 +138,9 @@ def _influence(
     # An operand that does not depend on the input scales, but has no gain of its own.
     still = replace(WHITE, gain=0.0)
     signals = [still if o is None else o.signal for o in operands if not isinstance(o, Unknown)]
-    result = passed(graph, node, types, signals)
+    result = passed(node, after, types, signals)
+    if not result.signal.bounded:
+        return Unknown(f"values grow without bound up to {node.label}: a norm is missing")
     spreads: list[tuple[AxisSpread, ...]] = []
     shares: list[float] = []
     try:
@@ -150,9 +155,11 @@ def _influence(
             pairs = zip(operand.axes, reach.axes, strict=True)
             spreads.append(tuple(through(spread, axis) for spread, axis in pairs))
             shares.append(result.shares[place])
-        if sum(shares) <= 0:
+        total = sum(shares)
+        if total <= 0:
             return Unknown(f"no gradient passes {node.label}")
-        axes = tuple(merged(list(axis), shares) for axis in zip(*spreads, strict=True))
+        parts = [share / total for share in shares]
+        axes = tuple(merged(list(axis), parts) for axis in zip(*spreads, strict=True))
     except IrregularError as error:
         return Unknown(str(error))
     return _Influence(result.signal, axes)

@@ -16,7 +16,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from cnndsl.ir.graph import Graph, Node
+from cnndsl.ir.graph import Node
 from cnndsl.ops.activation import Elementwise, Glu, LeakyRelu, PRelu, Sigmoid
 from cnndsl.ops.base import Op
 from cnndsl.ops.elementwise import Add, Affine, Mul, Sub
@@ -27,6 +27,9 @@ from cnndsl.ops.shape import Concat
 from cnndsl.ops.transposed import ConvTranspose
 from cnndsl.types.tensor import TensorType
 from cnndsl.weights.initialize import standard_deviation
+
+_LARGEST_POWER = 1e76
+"""The square of about the largest float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class Signal:
     common: float
     power: float
     gain: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether float32 has room for such values."""
+        return self.power < _LARGEST_POWER
 
     @property
     def variance(self) -> float:
@@ -67,9 +75,16 @@ class Passed:
 
 
 def passed(
-    graph: Graph, node: Node, types: Sequence[TensorType], operands: Sequence[Signal]
+    node: Node,
+    after: frozenset[type[Op]],
+    types: Sequence[TensorType],
+    operands: Sequence[Signal],
 ) -> Passed:
-    """Return the signal of a node's result; `types` are its operands', at definite sizes."""
+    """Return the signal of a node's result.
+
+    `after` are the ops that follow it (`weights.initialize.ops_after`); `types` those of its
+    operands, at definite sizes.
+    """
     match node.op:
         case Add() | Sub():
             a, b = operands
@@ -91,7 +106,7 @@ def passed(
             ]
             return Passed(Signal(*mixed), tuple(w * s.gain for w, s in zip(parts, operands)))
     assert len(operands) == 1, f"no rule for {type(node.op).__name__}"
-    signal = _through(graph, node, types[0], operands[0])
+    signal = _through(node, after, types[0], operands[0])
     return Passed(signal, (signal.gain,))
 
 
@@ -101,7 +116,7 @@ def _product(a: Signal, b: Signal) -> tuple[Signal, tuple[float, float]]:
     return Signal(a.mean * b.mean, a.common * b.common, a.power * b.power, sum(shares)), shares
 
 
-def _through(graph: Graph, node: Node, type_: TensorType, x: Signal) -> Signal:
+def _through(node: Node, after: frozenset[type[Op]], type_: TensorType, x: Signal) -> Signal:
     match node.op:
         case Affine(scale=scale, shift=shift):
             more = 2 * scale * shift * x.mean + shift**2
@@ -130,7 +145,7 @@ def _through(graph: Graph, node: Node, type_: TensorType, x: Signal) -> Signal:
     if not weights or not type_.dtype.is_float:
         return x  # it moves or picks elements (max pool); the vectors of an embedding are the input
     (spec,) = weights
-    deviation = standard_deviation(graph, node, spec.fan_in, spec.fan_out)
+    deviation = standard_deviation(after, spec.fan_in, spec.fan_out)
     # A transposed convolution's unit reads one in `stride` of the kernel's positions.
     read = spec.fan_in / (prod(node.op.stride) if isinstance(node.op, ConvTranspose) else 1)
     factor = read * deviation**2

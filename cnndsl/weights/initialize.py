@@ -8,7 +8,7 @@ from math import prod, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from cnndsl.ir.graph import Graph, Node, Parameter
+from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array, Op
 from cnndsl.ops.registry import op_by_name
 
@@ -37,56 +37,51 @@ def initialize(graph: Graph, seed: int) -> dict[str, Array]:
     A tensor's values depend on the seed, its name and shape, and its layer's activation only.
     """
     owners = {name: node for node in reversed(graph.nodes) for name in node.params}
-    return {
-        parameter.value.name: _values(graph, parameter, owners.get(parameter.value.name), seed)
-        for parameter in graph.parameters
-    }
+    followers = ops_after(graph)
+    values: dict[str, Array] = {}
+    for parameter in graph.parameters:
+        name, spec = parameter.value.name, parameter.spec
+        if spec.fill is not None:
+            values[name] = np.full(spec.shape, spec.fill, np.float32)
+            continue
+        if name not in owners:
+            raise ValueError(f"no layer reads the parameter {name}")
+        fans = max(spec.fan_in, 1), max(spec.fan_out, 1)
+        scale = standard_deviation(followers[owners[name].output.name], *fans)
+        values[name] = _normal(seed, name, prod(spec.shape), scale).reshape(spec.shape)
+    return values
 
 
-def standard_deviation(graph: Graph, node: Node, fan_in: int, fan_out: int) -> float:
-    """Return the scale of a layer's random weights.
+def standard_deviation(after: frozenset[type[Op]], fan_in: int, fan_out: int) -> float:
+    """Return the scale of a layer's random weights, given the ops after it (`ops_after`).
 
     He et al. 2015 before the ReLU family, LeCun et al. 1998 before SELU (Klambauer et al. 2017),
     Glorot and Bengio 2010 otherwise.
     """
-    activations = _activations(graph, node)
-    if any(isinstance(op, _ops(_RELU_FAMILY)) for op in activations):
+    if not after.isdisjoint(_ops(_RELU_FAMILY)):
         return sqrt(2 / fan_in)
-    if any(isinstance(op, _ops(("Selu",))) for op in activations):
+    if not after.isdisjoint(_ops(("Selu",))):
         return sqrt(1 / fan_in)
     return sqrt(2 / (fan_in + fan_out))
 
 
-def _values(graph: Graph, parameter: Parameter, node: Node | None, seed: int) -> Array:
-    spec = parameter.spec
-    if spec.fill is not None:
-        return np.full(spec.shape, spec.fill, np.float32)
-    if node is None:
-        raise ValueError(f"no layer reads the parameter {parameter.value.name}")
-    scale = standard_deviation(graph, node, max(spec.fan_in, 1), max(spec.fan_out, 1))
-    return (_normal(seed, parameter.value.name, prod(spec.shape), scale)).reshape(spec.shape)
-
-
-def _activations(graph: Graph, node: Node) -> list[Op]:
-    """Return the ops that read a layer's result, seen through those that keep its scale."""
-    found: list[Op] = []
-    seen: set[str] = set()
-    waiting = [node.output.name]
-    while waiting:
-        name = waiting.pop()
-        for reader in graph.readers[name]:
-            if reader.output.name in seen:
-                continue
-            seen.add(reader.output.name)
-            if isinstance(reader.op, _ops(_TRANSPARENT)):
-                waiting.append(reader.output.name)
-            else:
-                found.append(reader.op)
+def ops_after(graph: Graph) -> dict[str, frozenset[type[Op]]]:
+    """Return, for every node's value, the ops that read it, seen through what keeps its scale."""
+    transparent = _ops(_TRANSPARENT)
+    found: dict[str, frozenset[type[Op]]] = {}
+    for node in reversed(graph.nodes):
+        name = node.output.name
+        found[name] = frozenset[type[Op]]().union(
+            *(
+                found[reader.output.name] if type(reader.op) in transparent else {type(reader.op)}
+                for reader in graph.readers[name]
+            )
+        )
     return found
 
 
-def _ops(names: tuple[str, ...]) -> tuple[type[Op], ...]:
-    return tuple(op for name in names if (op := op_by_name(name)) is not None)
+def _ops(names: tuple[str, ...]) -> frozenset[type[Op]]:
+    return frozenset(op for name in names if (op := op_by_name(name)) is not None)
 
 
 def _normal(seed: int, name: str, count: int, scale: float) -> npt.NDArray[np.float32]:

@@ -273,6 +273,24 @@ def test_what_has_no_closed_form_says_why() -> None:
     assert [f.sigma_px for f in fields.of(both) or ()] == [0, 0]
 
 
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_thousand_residual_blocks(norm: bool) -> None:
+    """Without norms the variance doubles with every block: float32 ends after 250 or so."""
+    b = GraphBuilder()
+    v = b.input("x", float32("N", 4, 64))
+    for _ in range(1000):
+        h = b.add(conv(3, channels=4), b.add(Relu(), v))
+        v = b.add(Add(), b.add(BatchNorm(), h) if norm else h, v)
+    fields = effective_fields(b.graph(v))
+    if norm:
+        # The stream grows, so that each block counts for less: a chain would give sqrt(2000 / 3).
+        (field,) = fields.of(v) or ()
+        assert 1 < field.sigma_px < 5
+        assert field.theoretical_px == 2001
+    else:
+        assert "values grow without bound" in (fields.reason(v) or "")
+
+
 def test_words_are_positions() -> None:
     b = GraphBuilder()
     words = b.input("words", int64("N", "L"))
