@@ -65,6 +65,8 @@ def check(diagram: Diagram, ink: Ink = Ink.MACS) -> Layout:
     for parent, children in families:
         for child in children:
             assert inside(placed[child.key], parent), f"{child.title} leaves {parent.box.title}"
+            assert placed[child.key].x - parent.x >= 4
+            assert parent.x + parent.width - placed[child.key].x - placed[child.key].width >= 4
             assert parent is sheet or placed[child.key].y >= parent.y + HEAD - _NEAR
         for a, b in combinations(children, 2):
             assert apart(placed[a.key], placed[b.key]), f"{a.title} overlaps {b.title}"
@@ -75,6 +77,8 @@ def check(diagram: Diagram, ink: Ink = Ink.MACS) -> Layout:
         assert above.y + above.height < below.y, f"{edge.value} goes up"
     for route in layout.routes:
         check_route(route, layout)
+    passages = [(r.value, s) for r in layout.routes for s in r.stations[1:-1]]
+    assert len(set(passages)) == len(passages), "what several links share is drawn once"
     check_connected(diagram, layout)
     return layout
 

@@ -67,7 +67,9 @@ def test_equal_blocks_in_a_row_are_one_box() -> None:
         ("b(4) -> b(4) -> b(4)", ["b(4) × 3"]),
         ("b(4) -> b(4) -> b(8)", ["b(4) × 2", "b_3(8)"]),
         ("b(4) -> relu -> b(4)", ["b(4)", "relu", "b_2(4)"]),
-        ("b(8) -> b(4) -> b(4)", ["b(8)", "b_2(4) × 2"]),  # differ in what they read
+        ("b(8) -> b(4) -> b(4)", ["b(8)", "b_2(4) × 2"]),
+        # Those that read a different number of channels cost differently.
+        ("conv1x1(3) -> b(4) -> b(4) -> b(4)", ["conv1x1", "b(4)", "b_2(4) × 2"]),
     ],
 )
 def test_only_equal_blocks_are_counted_together(
@@ -80,6 +82,39 @@ output y = image -> {use}
 """
     found = titles(build(graph_of(program, tmp_path), 0))
     assert found == ["image", *expected, "y"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("a = image -> conv3x3(4)\noutput y = (a -> relu) + a", ["conv3x3", "relu", "add"]),
+        ("output a = image -> conv3x3(4)\noutput y = a -> relu", ["conv3x3", "relu"]),
+        ("output y = image -> conv3x3(4) -> conv1x1(4)", ["conv3x3", "conv1x1"]),
+        ("output y = image -> conv3x3(4) -> maxpool3x3(stride=1)", ["conv3x3", "maxpool3x3"]),
+        ("output y = image -> conv3x3(4) -> global_avgpool", ["conv3x3", "global_avgpool"]),
+    ],
+)
+def test_what_others_read_and_what_works_itself_has_its_own_box(
+    tmp_path: Path, body: str, expected: list[str]
+) -> None:
+    diagram = build(
+        graph_of(f"network net()\ninput image: float32[N, 4, 8, 8]\n{body}\n", tmp_path)
+    )
+    kinds = (Kind.INPUT, Kind.OUTPUT)
+    assert [b.title + b.note for b in diagram.leaves if b.kind not in kinds] == expected
+
+
+def test_blocks_that_read_something_else_too_are_not_counted_together(tmp_path: Path) -> None:
+    program = """network net()
+input image: float32[N, 4, 8, 8]
+block b(x) {
+  a, other = x
+  return (a -> conv3x3(4)) + (other -> conv3x3(4))
+}
+first = (image, image) -> b
+output y = (first, image) -> b
+"""
+    assert titles(build(graph_of(program, tmp_path), 0)) == ["image", "b", "b_2", "y"]
 
 
 def test_blocks_whose_result_is_read_elsewhere_are_not_counted_together(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from properties.networks import Network, networks
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.pictures.build import build
 from cnndsl.pictures.content import Ink
+from cnndsl.pictures.diagram import Box, Cost, Diagram, Edge, Kind
 from cnndsl.pictures.layout import lay_out
 
 
@@ -48,6 +49,28 @@ def test_layouts_of_random_blocks(data: st.DataObject, network: Network, depth: 
     """Labels may nest in any way: blocks are runs, so their boxes never wait for each other."""
     graph = data.draw(st.composite(lambda draw: relabelled(network.graph, draw))())
     check(build(graph, depth))
+
+
+def test_a_block_that_nothing_enters_keeps_its_title_clear() -> None:
+    children = tuple(Box(f"b{i}", Kind.LAYER, "conv3x3", shape="4 × 8") for i in (2, 3))
+    block = Box("b1", Kind.BLOCK, "block", children=children)
+    last = Box("b4", Kind.OUTPUT, "y", shape="4 × 8")
+    edges = (Edge("b2", "b3", "a", "t"), Edge("b3", "b4", "b", "t"))
+    check(Diagram("net", (block, last), edges, Cost()))
+
+
+def test_an_input_stands_near_what_reads_it(tmp_path: Path) -> None:
+    graph = graph_of(
+        """network net()
+input image: float32[N, 4, 8, 8]
+input late: float32[N, 4, 8, 8]
+output y = (image -> conv3x3(4) -> conv3x3(4) -> conv3x3(4)) * late
+""",
+        tmp_path,
+    )
+    layout = check(build(graph))
+    placed = {p.box.title: p for p in layout.boxes}
+    assert placed["mul"].y - placed["late"].y < 80 < placed["late"].y - placed["image"].y
 
 
 def test_the_main_path_is_straight(tmp_path: Path) -> None:
