@@ -142,6 +142,26 @@ def test_parts_of_language_models() -> None:
     assert sum(layer.params for layer in gated) == 102_116_434
 
 
+def test_blocks_of_bytenet_at_the_width_of_its_translation_model(tmp_path: Path) -> None:
+    text = (EXAMPLES / "bytenet.cnn").read_text(encoding="utf-8")
+    lines = [
+        line
+        for line in text.splitlines()
+        if not line.startswith(("assert params ==", "assert macs"))
+    ]
+    path = tmp_path / "bytenet.cnn"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    summary = summarize(load(path, {"d": 800}).graph, {})
+    blocks = [layer.params for layer in summary.layers if layer.label.startswith("set")]
+    assert sum(blocks) == 134_688_000
+
+
+@pytest.mark.parametrize(("size", "macs"), [(608, 70_345_950_208), (320, 19_486_412_800)])
+def test_yolov3_at_its_other_published_sizes(size: int, macs: int) -> None:
+    graph = load(EXAMPLES / "yolov3.cnn").graph
+    assert summarize(graph, {"h": size // 32, "w": size // 32}).macs == macs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_module_and_the_onnx_model_agree(name: str) -> None:
