@@ -13,7 +13,7 @@ NETWORKS = sorted(path.stem for path in EXAMPLES.glob("*.cnn"))
 
 def main() -> None:
     runs = sys.argv[1] if len(sys.argv) > 1 else "30"
-    print(f"{'network':<14} {'ours ms':>9} {'ort ms':>9} {'ratio':>6}  spread (quartiles, ours)")
+    print(f"{'network':<16} {'ours ms':>9} {'ort ms':>9} {'ratio':>6}  spread (quartiles, ours)")
     for network in NETWORKS:
         command = ["bench", str(EXAMPLES / f"{network}.cnn"), "--runs", runs, "--json"]
         done = subprocess.run(
@@ -24,7 +24,7 @@ def main() -> None:
         result = json.loads(done.stdout)
         ours, other = (result["milliseconds"][b] for b in ("numba-cpu", "onnxruntime"))
         print(
-            f"{network:<14} {ours['median']:9.2f} {other['median']:9.2f} {result['ratio']:6.2f}"
+            f"{network:<16} {ours['median']:9.2f} {other['median']:9.2f} {result['ratio']:6.2f}"
             f"  {ours['lower_quartile']:.2f} - {ours['upper_quartile']:.2f}"
         )
     print(f"{result['threads']} threads, float32, batch 1, {runs} runs, {result['processor']}")
