@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import click
 
 from cnndsl.analysis.comparison import Comparison, LayerChange
 from cnndsl.analysis.comparison import compare as compare_layers
+from cnndsl.analysis.cost import LayerCost
 from cnndsl.cli.columns import Cell, field_text, jump_text, text_of
 from cnndsl.cli.options import examples, json_option, settings_option
 from cnndsl.cli.report import Report, table
@@ -22,6 +24,7 @@ from cnndsl.driver.figures import Figures, LayerFigures, figures
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.ir.graph import Graph
+from cnndsl.types.extents import total
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +151,74 @@ def _print_changes(first: _Network, other: _Network, found: Comparison) -> None:
     changed = len(found.changes) - removed - added
     click.echo(f"{found.same} layers the same, {changed} changed, {removed} fewer, {added} more")
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    for change in found.changes:
-        sign, text = _line(change)
+    blocks = {
+        "-": _whole_blocks([c.before for c in found.changes if c.after is None], first),
+        "+": _whole_blocks([c.after for c in found.changes if c.before is None], other),
+    }
+    for sign, text in _lines(found, blocks):
         colour = {"-": "red", "+": "green", "~": "yellow"}[sign]
         line = f"{sign} {text}"
         click.echo(click.style(line, fg=colour) if coloured else line)
 
 
-def _line(change: LayerChange) -> tuple[str, str]:
+def _whole_blocks(
+    layers: Sequence[LayerCost | None], network: _Network
+) -> dict[str, tuple[str, str]]:
+    """Return, by layer, the outermost block use all of whose layers are among some layers."""
+    everywhere = Counter(b for x in network.figures.summary.layers for b in x.blocks)
+    here = Counter(b for x in layers if x is not None for b in x.blocks)
+    return {
+        x.label: next(b for b in x.blocks if here[b] == everywhere[b])
+        for x in layers
+        if x is not None and any(here[b] == everywhere[b] for b in x.blocks)
+    }
+
+
+def _lines(
+    found: Comparison, blocks: Mapping[str, Mapping[str, tuple[str, str]]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the sign and text of each change; a block that is only on one side is one line."""
+    members: dict[tuple[str, str], list[LayerCost]] = {}
+    for change in found.changes:
+        sign, only = _side(change)
+        if only is not None and only.label in blocks[sign]:
+            members.setdefault((sign, blocks[sign][only.label][0]), []).append(only)
+    for change in found.changes:
+        sign, only = _side(change)
+        if only is None:
+            yield sign, _changed(change)
+        elif only.label not in blocks[sign]:
+            yield sign, f"{only.label}: {only.op}{_cost_text([only])}"
+        else:
+            label, block = blocks[sign][only.label]
+            inside = members.pop((sign, label), None)
+            if inside is not None:
+                number = f"{len(inside)} layer{'s' if len(inside) > 1 else ''}"
+                yield sign, f"{label}: block {block} of {number}{_cost_text(inside)}"
+
+
+def _side(change: LayerChange) -> tuple[str, LayerCost | None]:
+    """Return the sign of a change, and its layer where it is only on one side."""
+    if change.before is not None and change.after is not None:
+        return "~", None
+    return ("-", change.before) if change.after is None else ("+", change.after)
+
+
+def _changed(change: LayerChange) -> str:
     before, after = change.before, change.after
-    if before is not None and after is not None:
-        label = before.label if before.label == after.label else f"{before.label} -> {after.label}"
-        return "~", f"{label}: {', '.join(map(str, change.differences))}"
-    only = before or after
-    assert only is not None
-    shape = f"[{', '.join(map(str, only.output_shape))}]"
+    assert before is not None
+    assert after is not None
+    label = before.label if before.label == after.label else f"{before.label} -> {after.label}"
+    return f"{label}: {', '.join(map(str, change.differences))}"
+
+
+def _cost_text(layers: Sequence[LayerCost]) -> str:
+    """Return the shape of the last layer's result, and what all cost."""
+    params, macs = sum(x.params for x in layers), total(x.macs for x in layers)
     costs = "".join(
-        f", {text_of(n)} {word}" for n, word in ((only.params, "params"), (only.macs, "MACs")) if n
+        f", {text_of(n)} {word}" for n, word in ((params, "params"), (macs, "MACs")) if n != 0
     )
-    return "-" if after is None else "+", f"{only.label}: {only.op} {shape}{costs}"
+    return f" [{', '.join(map(str, layers[-1].output_shape))}]{costs}"
 
 
 def _network_json(network: _Network) -> dict[str, Any]:

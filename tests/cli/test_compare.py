@@ -91,3 +91,27 @@ def test_one_program_is_not_a_comparison(run: Any) -> None:
 
 def test_no_colour_outside_a_terminal(run: Any) -> None:
     assert "\x1b" not in run("a.cnn", "c.cnn").out
+
+
+def test_a_block_that_is_only_in_one_is_one_line(run: Any) -> None:
+    text = HEAD + (
+        "block unit(x, c) {{\n  h = x -> conv3x3(c) -> bn -> relu\n  return h + x -> relu\n}}\n"
+        "block stage(c, n) = conv1x1(c) -> unit(c) ** n\n"
+        "output y = x -> stage(8, {}) -> conv1x1(2)\n"
+    )
+    Path("two.cnn").write_text(text.format("two", 2))
+    Path("four.cnn").write_text(text.format("four", 4))
+    lines = run("two.cnn", "four.cnn").out.splitlines()
+    (params, macs) = (2 * (576 + 16), 2 * 576 * 256)
+    found = [line for line in lines if line[:2] in ("+ ", "- ", "~ ")]
+    assert sum("block unit of 5 layers [N, 8, 16, 16], 592 params" in x for x in found) == 2
+    assert len(found) == 2
+    assert all(line.startswith("+ stage.unit") for line in found)
+    data = run("two.cnn", "four.cnn", "--json").json
+    assert sum(c["after"]["params"] for c in data["changes"][0]["layers"]) == params
+    assert sum(c["after"]["macs"] for c in data["changes"][0]["layers"]) == macs
+    Path("none.cnn").write_text(
+        "network none\ninput x: float32[N, 3, H = 16, W = 16]\noutput y = x -> conv1x1(2)\n"
+    )
+    lines = run("two.cnn", "none.cnn").out.splitlines()
+    assert "- stage: block stage of 11 layers [N, 8, 16, 16], 1,216 params, 301,056 MACs" in lines

@@ -94,6 +94,10 @@ def test_sorting_puts_the_largest_first_and_text_in_order(run: Any) -> None:
     live = [row["peak"] for row in rows(run("--csv", "--sort", "peak").out)]
     known = [int(n) for n in live if n]
     assert live[: len(known)] == [str(n) for n in sorted(known, reverse=True)]
+    table = run("--sort", "peak").out.splitlines()
+    largest = rows(run("--csv", "--sort", "peak").out)[0]["layer"]
+    (rule,) = (place for place, line in enumerate(table) if line.startswith(" ──"))
+    assert table[rule + 1].split()[0] == largest
 
 
 def test_formulas_come_last_when_sorted_and_stay_in_csv(cnndsl: Any) -> None:
