@@ -13,7 +13,7 @@ from cnndsl.diagnostics import CompileError
 from cnndsl.driver import image
 from cnndsl.driver.inputs import check_dtype, read_input, unusable
 from cnndsl.driver.memory import require_room_to_run
-from cnndsl.files import require_plain
+from cnndsl.files import require_plain, unreadable
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import Dim
@@ -28,14 +28,19 @@ SUFFIXES = (".npy", ".npz", *image.SUFFIXES)
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     """Replace each folder by the files in it that hold inputs, by name.
 
-    Raises CompileError (CNN803) for a folder without any.
+    Raises CompileError (CNN801, CNN803) for a folder that cannot be read or has none.
     """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        try:
+            inside = sorted(
+                p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()
+            )
+        except OSError as error:
+            raise CompileError(unreadable(path, error)) from None
         if not inside:
             raise unusable(path, "the folder holds no inputs", f"they end in {', '.join(SUFFIXES)}")
         found += inside

@@ -84,6 +84,18 @@ def test_pictures_and_folders(tmp_path: Path) -> None:
         expand([empty])
 
 
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(CompileError, match="CNN801") as error:
+        expand([tmp_path])
+    assert str(tmp_path) in str(error.value)
+
+
 def test_archives_feed_networks_of_several_inputs(tmp_path: Path) -> None:
     def archive(name: str, **arrays: Array) -> Path:
         (tmp_path / name).write_bytes(npz.serialize(arrays))
