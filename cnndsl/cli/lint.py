@@ -63,10 +63,9 @@ def command(
     """Find dead units: channels of a ReLU that never fire.
 
     A channel is dead if what enters its activation lies on the flat side for every input and at
-    every position. No gradient passes it, so its weights no longer learn, and what it gives is
-    always the same. Besides relu this holds for srelu, relu6, hard_sigmoid and hard_swish; the last column
-    says which channels never fire and, where there is a flat part at the top too, which are
-    saturated all the time.
+    every position: no gradient passes it, so its weights no longer learn. Besides relu this holds
+    for srelu, relu6, hard_sigmoid and hard_swish; the last column says which channels never fire
+    and, where there is a flat part at the top too, which are saturated all the time.
 
     The more inputs, the surer the result: a channel may be waiting for something rare.
     """
