@@ -65,6 +65,7 @@ class Context:
         self.frame = Frame()
         self.in_claim = False
         self.declares_input = False
+        self.at_usual_size = True
         self.declares_output = False
         self.sharing: list[Recording] = []
         self.facts: NetworkFacts | None = None

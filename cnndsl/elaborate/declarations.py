@@ -7,13 +7,13 @@ from dataclasses import replace
 from cnndsl.diagnostics import Related
 from cnndsl.elaborate.builtins import FUNCTIONS, WORDS
 from cnndsl.elaborate.context import Context
-from cnndsl.elaborate.expressions import op_word
+from cnndsl.elaborate.expressions import AT_USUAL_SIZE, op_word
 from cnndsl.elaborate.network_facts import NETWORK_FACTS, QUESTIONS
 from cnndsl.elaborate.scope import Binding, Kind
 from cnndsl.elaborate.values import POISON, BlockValue, Tensor, Value
 from cnndsl.syntax import ast
 
-_RESERVED = {*NETWORK_FACTS, *QUESTIONS, *WORDS}
+_RESERVED = {*NETWORK_FACTS, *QUESTIONS, *WORDS, AT_USUAL_SIZE}
 
 
 def declare(ctx: Context, name: ast.Name, value: Value, kind: Kind) -> None:

@@ -37,6 +37,9 @@ from cnndsl.ops.registry import arguments, keywords, op_by_keyword
 from cnndsl.syntax import ast
 from cnndsl.types.extents import Dim, symbols_of
 
+AT_USUAL_SIZE = "at_usual_size"
+"""True unless --set gives a symbol another size than its usual one."""
+
 _SUFFIXED = re.compile(r"([a-z_]+?)(\d+(?:x\d+)*)")
 
 
@@ -94,6 +97,10 @@ def resolve(ctx: Context, e: ast.Name, code: str) -> Value:
         return FUNCTIONS[name]
     if name in WORDS:
         return WORDS[name]
+    if name == AT_USUAL_SIZE:
+        if ctx.declares_input:
+            return ctx.at_usual_size
+        return ctx.error("CNN315", f"`{name}` is known after the inputs", e.span)
     if name in NETWORK_FACTS:
         return network_number(ctx, name, e.span)
     if name in VALUE_QUESTIONS:
@@ -129,7 +136,7 @@ def _names_like(name: str, visible: dict[str, Binding]) -> list[str]:
         cls = op_by_keyword(word)
         assert cls is not None
         words.append(word + suffix[0] if suffix and cls.kernel_suffix else word)
-    return [*visible, *words, *FUNCTIONS, *VALUE_QUESTIONS, *NETWORK_FACTS, *WORDS]
+    return [*visible, *words, *FUNCTIONS, *VALUE_QUESTIONS, *NETWORK_FACTS, *WORDS, AT_USUAL_SIZE]
 
 
 def _list(ctx: Context, e: ast.ListExpr) -> Value:

@@ -219,7 +219,9 @@ def _declare_usual(
         return
     written = [n for n in names_in(declaration.extent) if n.name in outside.symbols]
     if not isinstance(extent, Dim):
-        if not written:  # else the symbol was set from outside, and the usual size is moot
+        if written:  # the symbol was set from outside
+            ctx.at_usual_size &= extent == size
+        else:
             ctx.error(
                 "CNN212",
                 f"{declaration.extent.span.text} is {describe(extent)}, so it has no usual size",

@@ -136,3 +136,16 @@ def test_a_thousand_branches_in_a_row_need_no_stack() -> None:
     body = " else ".join(f"if n == {i} {{ k = {i} }}" for i in range(1000))
     graph = graph_of(f"{body} else {{ k = 1 }}\noutput y = x -> conv1x1(k)", PARAMETER, n=999)
     assert shapes(graph) == {"y": "float32[N, 999, H, W]"}
+
+
+def test_at_usual_size_tells_whether_a_symbol_was_set_otherwise() -> None:
+    head = "network net(classes = 3)\ninput x: float32[N, 3, H = 32, 2*w = 64]\n"
+    body = "output y = x -> relu\nif at_usual_size {\n assert x.channels == 4\n}"
+    failed = [("CNN501", "x.channels == 4")]
+    assert errors_of(body, head) == failed
+    assert errors_of(body, head, H=32, w=32, classes=4) == failed
+    assert errors_of(body, head, H=33) == []
+    assert errors_of(body, head, w=31) == []
+    early = "network net\nlet early = at_usual_size\ninput x: float32[N, 3]\n"
+    assert errors_of("output y = x", early) == [("CNN315", "at_usual_size")]
+    assert errors_of("at_usual_size = 3\noutput y = x", head) == [("CNN308", "at_usual_size")]

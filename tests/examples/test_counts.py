@@ -162,3 +162,23 @@ def test_macs_of_mobilenet_are_in_its_pointwise_convolutions() -> None:
     depthwise = sum(macs for op, macs in convs if isinstance(op, DepthwiseConv))
     assert round(100 * pointwise / 568_740_352, 2) == 94.86
     assert round(100 * depthwise / 568_740_352, 2) == 3.06
+
+
+OTHER = {
+    # settings that every claim outside the published setting must survive
+    "bytenet": {"d": 64, "sets": 2, "T": 100},
+    "gcnn": {"words": 300_000},
+    "googlenet": {"auxiliary": True, "H": 224, "W": 224, "classes": 10},
+    "unet": {"classes": 3, "h": 20},
+    "unet_padded": {"classes": 3, "h": 5},
+    "wavenet": {"stacks": 2, "T": 500},
+    "yolov1": {"classes": 3, "boxes": 2},
+    "yolov3": {"classes": 3, "h": 5},
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_examples_may_be_set_otherwise(name: str) -> None:
+    graph = load(EXAMPLES / f"{name}.cnn").graph
+    settings = OTHER.get(name, {"classes": 7, **({"H": 320} if "H" in graph.symbols else {})})
+    assert load(EXAMPLES / f"{name}.cnn", settings).warnings == ()
