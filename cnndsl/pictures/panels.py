@@ -21,7 +21,11 @@ PADDING = "#e9e9e9"
 _NO_IMAGE = "#fafafa"
 _UNREAD = (1.0, 1.0, 1.0, 0.9)
 _HEAT = "magma"
-_MOST_DOTS = 1200
+_RING = "#b5367a"
+_MOST_DOTS = 32
+"""Units across a panel whose centres are drawn; more would hide the image."""
+_SMALL = 1 / 12
+"""A field below this part of the panel is enlarged."""
 _SHOWN_PX = 72
 """Positions along each axis that the panel of what is read shows at most."""
 
@@ -36,14 +40,15 @@ def plane(
     object_px: Pair | None,
     *,
     full: bool,
-) -> None:
+) -> str:
     """Draw fields, each with its colour, on a plane of `extent` rows and columns.
 
     In `full` the first unit's effective field, the other units, and the grid of all units are
-    drawn too. What lies outside the input is padding.
+    drawn too, and a small field is enlarged. What lies outside the input is padding. Returns what
+    is to be said about the panel.
     """
     units = [u for value, _ in values for u in (value.units if full else value.units[:1])]
-    _view(axes, extent, units)
+    enlarged = _view(axes, extent, units, enlarge=full)
     _ground(axes, extent, image, dimmed=full and any(_has_effect(u) for u in units))
     for value, color in values:
         first = value.units[0]
@@ -57,6 +62,7 @@ def plane(
     if object_px is not None:
         _object(axes, extent, object_px)
     axes.tick_params(labelsize=7, length=2)
+    return "enlarged" if enlarged else ""
 
 
 def read_positions(
@@ -99,17 +105,30 @@ def _rgb(color: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _view(axes: Axes, extent: Pair, units: Sequence[UnitField]) -> None:
-    """Show the input and all that the units see, with some air; rows go down."""
+def _view(axes: Axes, extent: Pair, units: Sequence[UnitField], *, enlarge: bool) -> bool:
+    """Show the input and all that the units see, with some air; rows go down.
+
+    With `enlarge`, show the surroundings of the first unit alone if it would be small.
+    """
     rows, columns = extent
     tops, bottoms = zip(*(u.intervals[0] for u in units), strict=True)
     lefts, rights = zip(*(u.intervals[1] for u in units), strict=True)
     top, bottom = min(0, *tops), max(rows - 1, *bottoms)
     left, right = min(0, *lefts), max(columns - 1, *rights)
-    air = 0.03 * max(bottom - top, right - left) + 1
+    across = max(bottom - top, right - left) + 1
+    enlarged = enlarge and max(units[0].sizes) < _SMALL * across
+    if enlarged:
+        reach = max(2 * max(units[0].sizes), 8)
+        (top, bottom), (left, right) = (
+            ((low + high) // 2 - reach, (low + high) // 2 + reach)
+            for low, high in units[0].intervals
+        )
+        across = 2 * reach + 1
+    air = 0.03 * across + 0.5
     axes.set_xlim(left - air, right + air)
     axes.set_ylim(bottom + air, top - air)
     axes.set_aspect("equal")
+    return enlarged
 
 
 def _ground(axes: Axes, extent: Pair, image: Array | None, *, dimmed: bool) -> None:
@@ -139,6 +158,7 @@ def _ground(axes: Axes, extent: Pair, image: Array | None, *, dimmed: bool) -> N
 def _effective(axes: Axes, unit: UnitField, extent: Pair) -> None:
     """Lay the effective field over the image: the stronger, the more opaque."""
     from matplotlib import colormaps
+    from matplotlib.patches import Ellipse
 
     if not _has_effect(unit):
         return
@@ -159,20 +179,29 @@ def _effective(axes: Axes, unit: UnitField, extent: Pair) -> None:
         box = (left - 0.5, right + 0.5, bottom + 0.5, top - 0.5)
     heat = colormaps[_HEAT](0.25 + 0.7 * strength)
     heat[..., 3] = 0.85 * strength
-    axes.imshow(heat, extent=box, interpolation="bilinear", zorder=5, aspect="auto")
-    axes.set_aspect("equal")
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(heat, extent=box, interpolation="bilinear", zorder=5)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+    if unit.sigma_px is not None and unit.influence is None:
+        height, width = (4 * sigma for sigma in unit.sigma_px)
+        y, x = unit.middle
+        ring = Ellipse((x, y), width, height, fill=False, edgecolor=_RING, lw=1.2, zorder=6)
+        axes.add_patch(ring)
 
 
 def _grid(axes: Axes, value: ValueFields, extent: Pair, color: str) -> None:
     """Put a dot at the centre of every unit, unless these would be too many to tell apart."""
-    if value.whole or min(value.jump_px) <= 0:
+    left, right = axes.get_xlim()
+    if value.whole or min(value.jump_px) * _MOST_DOTS < right - left:
         return
     points = []
-    for middle, jump, length in zip(value.units[0].middle, value.jump_px, extent, strict=True):
+    view = (sorted(axes.get_ylim()), (left, right))
+    axis = zip(value.units[0].middle, value.jump_px, extent, view, strict=True)
+    for middle, jump, length, (low, high) in axis:
         first = middle - jump * ((middle + 0.5) // jump)
-        points.append(np.arange(first, length - 0.5, jump))
-    if len(points[0]) * len(points[1]) > _MOST_DOTS or min(map(len, points)) < 2:
-        return
+        places = np.arange(first, length - 0.5, jump)
+        points.append(places[(places >= low) & (places <= high)])
     y, x = np.meshgrid(*points, indexing="ij")
     axes.scatter(x.ravel(), y.ravel(), s=4, color="white", edgecolor=color, lw=0.5, zorder=6)
 
@@ -211,7 +240,8 @@ def _outline(
 
 def _centre(axes: Axes, unit: UnitField, color: str) -> None:
     y, x = unit.middle
-    axes.plot([x], [y], marker="P", ms=6, mfc=color, mec="white", mew=0.8, zorder=9)
+    size = 3 if _has_effect(unit) else 6  # the effective field shows where it is
+    axes.plot([x], [y], marker="P", ms=size, mfc=color, mec="white", mew=0.5, zorder=9)
 
 
 def _object(axes: Axes, extent: Pair, size: Pair) -> None:

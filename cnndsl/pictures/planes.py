@@ -117,8 +117,8 @@ def _drawing(
     def draw(axes: Axes) -> str:
         thing = picture.object_px
         size = None if thing is None else (thing[pair[0]], thing[pair[1]])
-        plane(axes, _extent(picture, pair), values, _image(picture, pair), size, full=full)
-        return ""
+        extent, image = _extent(picture, pair), _image(picture, pair)
+        return plane(axes, extent, values, image, size, full=full)
 
     return draw
 
@@ -164,10 +164,13 @@ def _handles(picture: FieldPicture) -> list[Any]:
     firsts = [value.units[0] for value in picture.values]
     for said, shown in (
         ("root of the measured influence", any(u.influence is not None for u in firsts)),
-        ("normal, in closed form", any(u.influence is None and u.sigma_px for u in firsts)),
+        (
+            "normal, in closed form; ring at 2 σ",
+            any(u.influence is None and u.sigma_px for u in firsts),
+        ),
     ):
         if shown:
-            label = f"effective field ({said}): the stronger, the more opaque"
+            label = f"effective field ({said})"
             handles.append(Patch(color="#b5367a", alpha=0.8, label=label))
     if any(len(value.units) > 1 for value in picture.values):
         style = (0, (4, 2))

@@ -116,6 +116,33 @@ def test_the_effective_field_is_strongest_at_its_centre() -> None:
     assert change(3, 3) == 0
 
 
+def test_a_ring_stands_at_two_sigma() -> None:
+    pixels = drawn(value(square(10, 89, sigma_px=(5.0, 15.0)), jump=500.0))
+    ring = np.array([0xB5, 0x36, 0x7A]) / 255
+
+    def strongest(places: list[tuple[float, float]]) -> bool:
+        return min(float(np.abs(pixels.at(y, x) - ring).max()) for y, x in places) < 0.25
+
+    assert strongest([(49.5, 49.5 + 30 + d) for d in np.linspace(-0.5, 0.5, 9)])
+    assert strongest([(49.5 - 10 + d, 49.5) for d in np.linspace(-0.5, 0.5, 9)])
+    assert not strongest([(49.5 - 30 + d, 49.5) for d in np.linspace(-0.5, 0.5, 9)])
+
+
+def test_a_small_field_is_enlarged() -> None:
+    """What is small in the whole input fills a good part of its own panel."""
+    for size, enlarged in ((3, True), (60, False)):
+        sheet = figure.Figure()
+        axes = sheet.add_subplot()
+        shown = value(square(100, 99 + size), square(0, size - 1))
+        said = plane(axes, (224, 224), [(shown, COLORS[0])], None, None, full=True)
+        assert said == ("enlarged" if enlarged else "")
+        low, high = axes.get_xlim()
+        assert low < 100 < 99 + size < high
+        assert size > 0.1 * (high - low)
+        assert (high - low < 224) == enlarged
+        assert plane(axes, (224, 224), [(shown, COLORS[0])], None, None, full=False) == ""
+
+
 def test_measured_influence_is_drawn_where_it_is() -> None:
     influence = np.zeros((100, 100))
     influence[30:40, 60:70] = 4.0
@@ -136,7 +163,7 @@ def test_the_grid_has_a_dot_at_every_unit() -> None:
 
 
 def test_the_object_stands_in_the_middle() -> None:
-    pixels = drawn(value(square(48, 51), jump=500.0), image=np.ones((100, 100)), object_px=(40, 20))
+    pixels = drawn(value(square(45, 54), jump=500.0), image=np.ones((100, 100)), object_px=(40, 20))
     dark = [pixels.at(29.5, x).max() < 0.5 for x in np.linspace(41, 58, 120)]
     assert 0.2 < np.mean(dark) < 0.9, "a dotted line 20 px above the middle"
     assert np.mean([pixels.at(y, 59.5).max() < 0.5 for y in np.linspace(31, 68, 120)]) > 0.2
