@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import fsum, gcd, sqrt
 
 from cnndsl.analysis.axis_field import IrregularError, common_period, cycle, joint_period, reads
 from cnndsl.ops.reach import AxisReach, Interpolated, Window
@@ -80,21 +80,31 @@ def through(spread: AxisSpread, reach: AxisReach) -> AxisSpread:
     period, shift = joint_period(spread.period, spread.shift, *cycle(reach))
 
     def seen(unit: int) -> Moments:
-        return mixture([(w, spread.at(i)) for i, w in weighted_reads(reach, unit)])
+        return mixture(_read(spread, reach, unit))
 
     return AxisSpread(_normalized([seen(unit) for unit in range(period)]), shift)
 
 
-def weighted_reads(reach: AxisReach, unit: int) -> Sequence[tuple[int, float]]:
-    """Return the operand units that a unit reads, with the square of what each is multiplied by.
+def _read(spread: AxisSpread, reach: AxisReach, unit: int) -> list[tuple[float, Moments]]:
+    """Return what a unit reads, with the square of what each part is multiplied by.
 
     Random weights count 1 on average; those of linear interpolation are what they are.
     """
     units = reads(reach, unit)
     if isinstance(reach, Interpolated) and len(units) == 2:
         above = (2 * unit + 1 - reach.scale) % (2 * reach.scale) / (2 * reach.scale)
-        return [(units[0], (1 - above) ** 2), (units[1], above**2)]
-    return [(i, 1.0) for i in units]
+        return [((1 - above) ** 2, spread.at(units[0])), (above**2, spread.at(units[1]))]
+    # Units of one phase have equal moments at equal distances: one part, however many they are.
+    turn = spread.period // gcd(units.step, spread.period)
+    moved = units.step * turn // spread.period * spread.shift
+    parts = []
+    for first in range(min(turn, len(units))):
+        count = len(range(first, len(units), turn))
+        m = spread.at(units[first])
+        mean = m.mean + moved * (count - 1) / 2
+        variance = m.variance + moved**2 * (count**2 - 1) / 12
+        parts.append((float(count), Moments(m.weight, mean, variance)))
+    return parts
 
 
 def merged(spreads: Sequence[AxisSpread], shares: Sequence[float]) -> AxisSpread:

@@ -262,8 +262,16 @@ def _axes(values: Iterable[object]) -> str:
 
 def _places(values: Iterable[Fraction | int | None]) -> str:
     """Join places, one for each axis; one stands for all that are equal."""
-    shown = ["?" if v is None else f"{float(v):g}" for v in values]
+    shown = [_place(v) for v in values]
     return shown[0] if len(set(shown)) == 1 else ", ".join(shown)
+
+
+def _place(value: Fraction | int | None) -> str:
+    if value is None:
+        return "?"
+    # Halves and quarters are read as decimals, thirds as fractions.
+    decimal = Fraction(value).denominator in (2, 4, 8)
+    return f"{float(value):g}" if decimal else str(value)
 
 
 def _findings(
