@@ -62,6 +62,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def printable(text: str) -> str:
+    """Return text without characters that no picture could show or hold: what files are called."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def quantity(number: int) -> str:
     """Return a count with three significant digits and a prefix: 1_814_073_344 is 1.81 G."""
     if number < 1000:

@@ -12,7 +12,7 @@ from cnndsl.diagnostics import Span
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.reach import identity_reach
 from cnndsl.pictures.diagram import Cost
-from cnndsl.pictures.text import shortened
+from cnndsl.pictures.text import printable, shortened
 
 LONGEST = 44
 """Characters of a name or of arguments that are shown."""
@@ -30,7 +30,8 @@ class Use:
     @property
     def arguments(self) -> str:
         """The arguments in brackets, as the source writes them."""
-        text = "" if self.span is None else " ".join(self.span.text.split())
+        lines = [] if self.span is None else self.span.text.splitlines()
+        text = printable(" ".join(" ".join(line.partition("#")[0].split()) for line in lines))
         if not text.startswith(self.block + "("):
             return ""
         return shortened(text.removeprefix(self.block), LONGEST)
@@ -131,4 +132,4 @@ def _followed(graph: Graph, node: Node, heads: Mapping[str, int]) -> int | None:
 
 def line_of(span: Span) -> str:
     """Return a place without folders: equal programs give equal pictures, wherever they lie."""
-    return f"{PurePath(span.source.name).name}, line {span.line}"
+    return f"{printable(PurePath(span.source.name).name)}, line {span.line}"

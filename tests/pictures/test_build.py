@@ -13,7 +13,9 @@ from properties.networks import Network, networks
 from cnndsl.analysis.cost import summarize
 from cnndsl.driver.load import load
 from cnndsl.pictures.build import MOST_BOXES, build
+from cnndsl.pictures.content import Ink
 from cnndsl.pictures.diagram import Box, Diagram, Kind
+from cnndsl.pictures.formats import WRITERS
 
 SMALL = load(GOLDEN / "small.cnn").graph
 
@@ -197,6 +199,26 @@ def test_edges_of_random_networks_are_those_of_the_graph(network: Network, depth
     for value in values:
         readers = len(graph.readers[value]) + sum(o.value == value for o in graph.outputs)
         assert sum(e.value == value for e in diagram.edges) <= readers
+
+
+def test_arguments_are_on_one_line_without_comments(tmp_path: Path) -> None:
+    program = """network net()
+input image: float32[N, 4, 8, 8]
+block pair(a, b) = conv3x3(a) -> relu -> conv3x3(b)
+output y = image -> pair(4,  # as many as "<the> & input"
+                         8)
+"""
+    assert box(build(graph_of(program, tmp_path), 0), "pair").note == "(4, 8)"
+
+
+def test_a_file_of_any_name_can_be_drawn(tmp_path: Path) -> None:
+    """Names of files may hold what is no text."""
+    path = tmp_path / "a\x01<&\udcff.cnn"
+    path.write_text("network net()\ninput x: float32[N, 3, 8, 8]\noutput y = x -> conv3x3(4)\n")
+    diagram = build(load(path).graph)
+    assert box(diagram, "conv3x3").details[0] == "conv3x3: conv3x3, a�<&�.cnn, line 3"
+    for write in WRITERS.values():
+        write(diagram, Ink.MACS, path.name).encode("utf-8")
 
 
 def test_symbols_without_size_stay_formulas(tmp_path: Path) -> None:
