@@ -217,7 +217,7 @@ def _text(argument: Arg, identifiers: Identifiers) -> str:
 def fold_lines(graph: Graph) -> tuple[str, ...]:
     """Return the body of `fold`: the load-time nodes of the graph."""
     nodes = [n for n in graph.nodes if n.output.name in graph.load_time]
-    read = {name for n in graph.nodes if n not in nodes for name in n.params}
+    read = {name for n in graph.nodes if n.output.name not in graph.load_time for name in n.params}
     lines = ["t = dict(tensors)"]
     for node in nodes:
         names = [f"t[{quote(name)}]" for name in node.inputs]
