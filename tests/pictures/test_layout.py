@@ -94,6 +94,23 @@ output y = image -> residual(8) -> residual(8) -> residual(16) -> conv1x1(2)
     assert len(middles) == 1
 
 
+def test_equal_branches_stand_on_both_sides(tmp_path: Path) -> None:
+    graph = graph_of(
+        """network net()
+input image: float32[N, 4, 8, 8]
+output y = (image -> conv3x3(4)) + (image -> conv3x3(4))
+""",
+        tmp_path,
+    )
+    layout = lay_out(build(graph), Ink.NONE)
+    middle = {p.box.key: p.x + p.width / 2 for p in layout.boxes}
+    image, left, right, add, y = middle.values()
+    assert left < image < right
+    assert abs((left + right) / 2 - image) < 1
+    assert abs(image - add) < 1
+    assert abs(image - y) < 1
+
+
 def test_a_side_way_stays_one_within_a_block(tmp_path: Path) -> None:
     """The skip is marked up to the box that reads it; what the main path shares is not."""
     graph = graph_of(
