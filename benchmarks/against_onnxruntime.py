@@ -1,4 +1,9 @@
-"""Measure the examples against ONNX Runtime: one line for each, each in a process of its own."""
+"""Measure examples against ONNX Runtime: one line for each, each in a process of its own.
+
+    python benchmarks/against_onnxruntime.py [RUNS [NETWORK...]]
+
+Runs are 30 and the networks all of examples/ unless given.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ NETWORKS = sorted(path.stem for path in EXAMPLES.glob("*.cnn"))
 def main() -> None:
     runs = sys.argv[1] if len(sys.argv) > 1 else "30"
     print(f"{'network':<16} {'ours ms':>9} {'ort ms':>9} {'ratio':>6}  spread (quartiles, ours)")
-    for network in NETWORKS:
+    for network in sys.argv[2:] or NETWORKS:
         command = ["bench", str(EXAMPLES / f"{network}.cnn"), "--runs", runs, "--json"]
         done = subprocess.run(
             [sys.executable, "-m", "cnndsl", *command], capture_output=True, text=True, check=False

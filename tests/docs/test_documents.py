@@ -99,6 +99,14 @@ def test_commands_of_the_readme_print_what_it_shows(
     sys.modules.pop("tiny", None)
 
 
+def test_the_readme_draws_its_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (command,) = re.findall(r"^    \$ (cnndsl (?:.*\\\n)*.*)$", README, re.MULTILINE)
+    run(command.replace("\\\n", " "), tmp_path)
+    assert (tmp_path / "rf.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_commands_and_options_of_the_readme_exist() -> None:
     shown = re.findall(r"`cnndsl (\w+)([^`]*)`", README)
     assert len(shown) >= 9
