@@ -13,9 +13,8 @@ from cnndsl.elaborate.builtins import FUNCTIONS, WORDS, items_of
 from cnndsl.elaborate.calls import Passed, as_layer, call, is_layer_like
 from cnndsl.elaborate.comparison import IncomparableError, UndecidedError, compare
 from cnndsl.elaborate.context import Context, did_you_mean
-from cnndsl.elaborate.emission import concatenate
 from cnndsl.elaborate.foreign import foreign_layer, foreign_value
-from cnndsl.elaborate.layers import apply, compose, tensors_in_list
+from cnndsl.elaborate.layers import apply, compose, joined, tensors_in_list
 from cnndsl.elaborate.network_facts import NETWORK_FACTS
 from cnndsl.elaborate.operators import binary, negate
 from cnndsl.elaborate.questions import VALUE_QUESTIONS, network_number
@@ -326,12 +325,12 @@ def _index(ctx: Context, e: ast.Index) -> Value:
 def _chain(ctx: Context, e: ast.Chain) -> Value:
     head = evaluate(ctx, e.links[0])
     tensors = tensors_in_list(ctx, head, e.links[0].span)
-    if tensors is not None:
-        head = concatenate(ctx, tensors, e.links[0].span)
-    if isinstance(head, Poison) or tensors_of(head) is not None:
+    if tensors is not None or isinstance(head, Poison) or tensors_of(head) is not None:
         value = head
-        for link in e.links[1:]:
+        for place, link in enumerate(e.links[1:]):
             layer = _link(ctx, link)
+            if tensors is not None and place == 0:
+                value = joined(ctx, tensors, layer, e.links[0].span)
             value = POISON if layer is None else apply(ctx, layer, value, link.span)
         return value
     if not is_layer_like(head):

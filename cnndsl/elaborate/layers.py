@@ -22,11 +22,13 @@ from cnndsl.elaborate.values import (
     PowerLayer,
     SharedLayer,
     Tensor,
+    TupleValue,
     Value,
     describe,
     is_tensor_list,
     tensors_of,
 )
+from cnndsl.ops.shape import Concat
 
 
 def apply(ctx: Context, layer: Layer, operand: Value, span: Span) -> Value:
@@ -35,7 +37,7 @@ def apply(ctx: Context, layer: Layer, operand: Value, span: Span) -> Value:
         return POISON
     tensors = tensors_in_list(ctx, operand, span)
     if tensors is not None:
-        operand = concatenate(ctx, tensors, span)
+        operand = joined(ctx, tensors, layer, span)
         if isinstance(operand, Poison):
             return POISON
     inputs = tensors_of(operand)
@@ -45,6 +47,18 @@ def apply(ctx: Context, layer: Layer, operand: Value, span: Span) -> Value:
     with ctx.nested(span):
         ctx.step(span)
         return _apply(ctx, layer, operand, inputs, span)
+
+
+def joined(ctx: Context, tensors: tuple[Tensor, ...], layer: Layer | None, span: Span) -> Value:
+    """Return what a layer gets of tensors in a list: one tensor of all channels.
+
+    `concat`, which joins on its own, along the axis that it says, gets them side by side.
+    """
+    while isinstance(layer, ChainLayer) and layer.links:
+        layer = layer.links[0]
+    if isinstance(layer, OpLayer) and layer.word.cls is Concat:
+        return TupleValue(tensors)
+    return concatenate(ctx, tensors, span)
 
 
 def tensors_in_list(ctx: Context, value: Value, span: Span) -> tuple[Tensor, ...] | None:

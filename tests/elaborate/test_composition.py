@@ -161,3 +161,15 @@ def test_reshape_takes_any_number_of_extents() -> None:
 def test_labels_count_from_the_second_use() -> None:
     graph = graph_of("output y = x -> (conv3x3(3) -> relu) ** 2 -> conv1x1(2)")
     assert labels(graph) == ["conv3x3", "relu", "conv3x3_2", "relu_2", "conv1x1"]
+
+
+def test_concat_joins_a_list_once_along_its_own_axis() -> None:
+    for layer in ("concat", "concat -> relu"):
+        graph = graph_of(f"output y = [x, x -> relu] -> {layer}")
+        assert [n.op.keyword for n in graph.nodes].count("concat") == 1
+        assert str(graph.types["y"]) == "float32[N, 6, H, W]"
+    graph = graph_of("join = concat -> relu\noutput y = [[x], x -> relu] -> join")
+    assert [n.op.keyword for n in graph.nodes].count("concat") == 1
+    graph = graph_of("output y = [x, x] -> concat(axis=2)")
+    assert [n.op.keyword for n in graph.nodes] == ["concat"]
+    assert str(graph.types["y"]) == "float32[N, 3, 2*H, W]"
