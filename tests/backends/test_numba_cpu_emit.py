@@ -7,6 +7,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_every_kernel_and_layer_template_is_in_the_catalog() -> None:
     assert files == set(LAYERS) - WITHOUT_TEMPLATE
 
 
+@cache
 def cases_by_op() -> dict[type[Op], list[Case]]:
     found: dict[type[Op], list[Case]] = {}
     for case in (*cases(2), *vector_cases()):
