@@ -35,6 +35,32 @@ def _else_alone(f: Failure) -> Diagnostic | None:
     )
 
 
+def _else_without_body(f: Failure) -> Diagnostic | None:
+    if f.type(-1) != "ELSE" or f.accepts != {"LBRACE", "IF_STATEMENT"} or f.text() == ":":
+        return None
+    further = f.type() == "IF"
+    return Diagnostic(
+        code="CNN100",
+        message=f"`else{' if' if further else ''}` needs a body in `{{ }}`",
+        span=f.span(-1, 0 if further else -1),
+        label=f"expected {'a condition and ' if further else ''}`{{` behind this",
+        help=f"write `else {'if condition ' if further else ''}{{ ... }}`",
+    )
+
+
+def _if_before_its_value(f: Failure) -> Diagnostic | None:
+    """x = if condition { a } else { b }"""
+    if f.type() != "IF" or "NAME" not in f.accepts or f.text(1) in ("=", ","):
+        return None
+    return Diagnostic(
+        code="CNN100",
+        message="`if` stands behind the value that it chooses",
+        span=f.span(),
+        label="expected a value",
+        help="write `a if condition else b`",
+    )
+
+
 def _missing_else(f: Failure) -> Diagnostic | None:
     if "ELSE" not in f.accepts or f.type() in STARTS_VALUE:
         return None
@@ -64,5 +90,5 @@ def _missing_else(f: Failure) -> Diagnostic | None:
     )
 
 
-RULES = (_if_statement, _else_alone)
+RULES = (_if_statement, _else_without_body, _if_before_its_value, _else_alone)
 BEHIND_A_VALUE = (_missing_else,)

@@ -10,6 +10,8 @@ _FOREIGN = {
     "class": "write `block name(x) { ... }`",
     "while": "write `for i in range(n) { ... }`",
     "elif": "write `else if condition { ... }`",
+    "elseif": "write `else if condition { ... }`",
+    "elsif": "write `else if condition { ... }`",
     "//": "comments begin with `#`",
 }
 
