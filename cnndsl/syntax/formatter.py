@@ -158,7 +158,10 @@ class _Formatter:
     def _if(self, node: ast.If) -> Document:
         parts: list[Document] = []
         for branch in node.branches:
+            # No line breaks before `else if`: comments there stand in the body, as with `else`.
+            before = self._take(branch.span.start)
             head = concat("if ", self._expression(branch.condition, _OR), " ")
+            self._comments[self._taken : self._taken] = before
             parts += [" else " if parts else "", head, self._body(branch.body, branch.span)]
         if node.otherwise is not None:
             parts += [" else ", self._body(node.otherwise, node.span)]
