@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.types.extents import Extent, substitute, symbols_of, total
+from cnndsl.types.extents import Extent, substitute, total
 from cnndsl.types.tensor import TensorType
 
 NOT_COUNTED = "negation, choosing between values, and the arithmetic of addresses"
@@ -17,7 +17,7 @@ NOT_COUNTED = "negation, choosing between values, and the arithmetic of addresse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What some layers cost for one sample. Formulas remain where a size is not known.
+    """What some layers cost for one sample, or a batch of fixed size; formulas if sizes are open.
 
     `params` counts trained numbers, `buffers` the others that are loaded (running statistics); a
     tensor that several layers share counts for the first. `other_operations` are those outside the
@@ -74,13 +74,28 @@ class LayerCost(Cost):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(Cost):
-    """The cost of every layer and of the whole network, and the sizes they hold for."""
+    """The cost of every layer and of the whole network, and the sizes they hold for.
+
+    `samples` has, for each input, of how many samples the figures are: one, unless its batch has a
+    size of its own.
+    """
 
     network: str
     sizes: tuple[tuple[str, int], ...]
+    samples: tuple[tuple[str, Extent], ...]
     inputs: tuple[tuple[str, TensorType], ...]
     outputs: tuple[tuple[str, TensorType], ...]
     layers: tuple[LayerCost, ...]
+
+    @property
+    def batch_text(self) -> str:
+        """What the figures are for, in words; nothing where that is one sample."""
+        numbers = {n for _, n in self.samples}
+        if numbers <= {1}:
+            return ""
+        if len(numbers) == 1:
+            return f"a batch of {next(iter(numbers))}"
+        return "batches of " + ", ".join(f"{n} ({name})" for name, n in self.samples)
 
     @property
     def without_operations(self) -> Mapping[str, tuple[str, ...]]:
@@ -93,19 +108,23 @@ class Summary(Cost):
 
 
 def summarize(graph: Graph, sizes: Mapping[str, int] | None = None) -> Summary:
-    """Return the cost of a network for one sample.
+    """Return the cost of a network for one sample, or for the batch where that has a fixed size.
 
     Symbols take their size from `sizes`, then from the program's usual sizes; those of the batch
-    count as one sample. The others stay in the formulas.
+    count as one. The others stay in the formulas.
     """
-    batch = {symbol for i in graph.inputs for symbol in symbols_of(i.value.type.batch)}
+    batch = graph.batch_symbols
     known = {**dict(graph.usual_sizes), **(sizes or {})}
     shown = {symbol: n for symbol, n in known.items() if symbol not in batch}
-    measure = _Measure(graph, shown, {**shown, **dict.fromkeys(batch, 1)})
+    one_sample = {**shown, **dict.fromkeys(batch, 1)}
+    measure = _Measure(graph, shown, one_sample)
     layers = tuple(measure.layer(node) for node in graph.nodes)
     return Summary(
         network=graph.name,
         sizes=tuple(sorted(shown.items())),
+        samples=tuple(
+            (i.value.name, substitute(i.value.type.batch, one_sample)) for i in graph.inputs
+        ),
         inputs=tuple((i.value.name, i.value.type.substitute(shown)) for i in graph.inputs),
         outputs=tuple((o.name, graph.types[o.value].substitute(shown)) for o in graph.outputs),
         layers=layers,

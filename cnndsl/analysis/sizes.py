@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnndsl.ir.graph import Graph
-from cnndsl.types.extents import symbols_of
 from cnndsl.types.tensor import TensorType
 
 _ASSUMED = 4096
@@ -35,8 +34,7 @@ def definite_sizes(graph: Graph, sizes: Mapping[str, int] | None = None) -> Size
     A symbol that has neither gets an arbitrary large size. Raises NoSizeError where a map would be
     empty.
     """
-    batch = {symbol for i in graph.inputs for symbol in symbols_of(i.value.type.batch)}
-    known = {**dict.fromkeys(batch, 1), **dict(graph.usual_sizes), **(sizes or {})}
+    known = {**dict.fromkeys(graph.batch_symbols, 1), **dict(graph.usual_sizes), **(sizes or {})}
     assumed = tuple(symbol for symbol in graph.symbols if symbol not in known)
     size = _ASSUMED
     while True:

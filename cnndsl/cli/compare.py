@@ -18,7 +18,7 @@ from cnndsl.analysis.cost import LayerCost
 from cnndsl.cli.columns import Cell, field_text, jump_text, text_of
 from cnndsl.cli.options import examples, json_option, settings_option
 from cnndsl.cli.report import Report, table
-from cnndsl.cli.summary_json import cost_json, field_json, number
+from cnndsl.cli.summary_json import cost_json, field_json, number, samples_json
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.figures import Figures, LayerFigures, figures
 from cnndsl.driver.load import load
@@ -61,8 +61,9 @@ def command(
 ) -> None:
     """Show networks side by side, with ratios to the first, and which layers differ from its.
 
-    Figures are for one sample. The receptive field and the jump are those of the last map whose
-    units do not see all of the input; the peak memory is what numba-cpu plans for activations.
+    Figures are for one sample, or for the batch where its size is fixed. The receptive field and
+    the jump are those of the last map whose units do not see all of the input; the peak memory is
+    what numba-cpu plans for activations.
     """
     if len(files) < 2:
         raise click.UsageError("give at least two programs to compare")
@@ -118,6 +119,8 @@ def _table(networks: Sequence[_Network]) -> None:
     ]
     table([("", False), *((name, True) for name in names)], rows)
     for name, network in zip(names, networks, strict=True):
+        if network.figures.summary.batch_text:
+            click.echo(f"{name}: figures for {network.figures.summary.batch_text}")
         if network.missing is not None:
             click.echo(f"{name}: no peak memory: {network.missing}")
 
@@ -227,6 +230,7 @@ def _network_json(network: _Network) -> dict[str, Any]:
         "file": str(network.file),
         "network": network.graph.name,
         "sizes": dict(network.figures.summary.sizes),
+        "samples": samples_json(network.figures.summary),
         "layers": len(network.figures.layers),
         **cost_json(network.figures.summary),
         "peak_memory_bytes": network.figures.peak_memory_bytes,

@@ -74,8 +74,8 @@ def command(
 ) -> None:
     """Show each layer's output shape, parameters, operations, bytes and receptive field.
 
-    Operations and bytes are for one sample. Sizes that are not known stay in formulas; give them
-    with --set.
+    Operations and bytes are for one sample, or for the batch where its size is fixed. Sizes that
+    are not known stay in formulas; give them with --set.
     """
     if as_csv and report.as_json:
         raise click.UsageError("--csv and --json exclude each other")
@@ -157,6 +157,8 @@ def _heading(found: Figures) -> None:
             click.echo(f"  {word} {name}: {type_}")
     if summary.sizes:
         click.echo("  at " + ", ".join(f"{symbol} = {n}" for symbol, n in summary.sizes))
+    if summary.batch_text:
+        click.echo(f"  figures for {summary.batch_text}")
 
 
 def _totals(found: Figures) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from cnndsl.analysis.cost import NOT_COUNTED, Cost
+from cnndsl.analysis.cost import NOT_COUNTED, Cost, Summary
 from cnndsl.analysis.receptive_field import ValueField
 from cnndsl.driver.figures import Figures, LayerFigures
 from cnndsl.types.extents import Extent
@@ -21,6 +21,7 @@ def as_json(
     return {
         "network": summary.network,
         "sizes": dict(summary.sizes),
+        "samples": samples_json(summary),
         "inputs": [_tensor(name, type_) for name, type_ in summary.inputs],
         "outputs": [_tensor(name, type_) for name, type_ in summary.outputs],
         **cost_json(summary),
@@ -66,6 +67,11 @@ def cost_json(cost: Cost) -> dict[str, Any]:
         "bytes_moved": number(cost.bytes_moved),
         "arithmetic_intensity": cost.arithmetic_intensity,
     }
+
+
+def samples_json(summary: Summary) -> dict[str, Any]:
+    """Return of how many samples of each input the figures are."""
+    return {name: number(n) for name, n in summary.samples}
 
 
 def field_json(field: ValueField | None) -> dict[str, Any]:

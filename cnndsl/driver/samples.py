@@ -18,8 +18,7 @@ def usual_sizes(graph: Graph, batch: int = 1) -> dict[str, int]:
 
     Raises CompileError naming every symbol that has none.
     """
-    batches = {s for i in graph.inputs for s in symbols_of(i.value.type.batch)}
-    sizes = {**dict.fromkeys(batches, batch), **dict(graph.usual_sizes)}
+    sizes = {**dict.fromkeys(graph.batch_symbols, batch), **dict(graph.usual_sizes)}
     wanting = [symbol for symbol in graph.symbols if symbol not in sizes]
     if wanting:
         raise CompileError(

@@ -127,6 +127,13 @@ class Graph:
                 found |= dict.fromkeys(sorted(symbols_of(extent)))
         return tuple(found)
 
+    @cached_property
+    def batch_symbols(self) -> frozenset[str]:
+        """The symbols of the inputs' batches; not those that other axes have, too."""
+        types = [i.value.type for i in self.inputs]
+        elsewhere = {s for t in types for extent in t.shape[1:] for s in symbols_of(extent)}
+        return frozenset(s for t in types for s in symbols_of(t.batch)) - elsewhere
+
     def operand_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple(self.types[name] for name in node.inputs)
 

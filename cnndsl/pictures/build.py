@@ -72,6 +72,7 @@ class _Builder:
             edges=self._edges(),
             total=total,
             sizes=self._summary.sizes,
+            batch_text=self._summary.batch_text,
             missing_sizes=tuple(sorted(symbols_of(total.macs))),
             depth=self._depth,
         )

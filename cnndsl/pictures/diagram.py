@@ -76,7 +76,8 @@ class Diagram:
     """A network to draw.
 
     `boxes` are in an order in which they can run, at every level; so edges lead from earlier boxes
-    to later ones. `missing_sizes` are symbols that MACs depend on.
+    to later ones. `batch_text` says what the figures are for if not one sample, `missing_sizes` are
+    symbols that MACs depend on.
     """
 
     network: str
@@ -84,6 +85,7 @@ class Diagram:
     edges: tuple[Edge, ...]
     total: Cost
     sizes: tuple[tuple[str, int], ...] = ()
+    batch_text: str = ""
     missing_sizes: tuple[str, ...] = ()
     depth: int = 0
 

@@ -160,6 +160,8 @@ class _Heading:
         self.figures = f"{quantity(total.params)} parameters, {macs}"
         if diagram.sizes:
             self.figures += " at " + ", ".join(f"{name} = {n}" for name, n in diagram.sizes)
+        if diagram.batch_text:
+            self.figures += f" for {diagram.batch_text}"
         self._name = diagram.network
         self._note = ""
         self._steps: tuple[palette.Step, ...] = palette.STEPS

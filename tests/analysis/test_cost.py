@@ -90,6 +90,23 @@ def test_batch_counts_as_one_sample(tmp_path: Path) -> None:
     assert str(s.layers[0].output_shape[0]) == "B"
 
 
+def test_a_batch_of_fixed_size_counts_whole_and_is_said(tmp_path: Path) -> None:
+    text = "input x: float32[8, 2, 3, 3]\noutput y = x -> conv1x1(1, bias=false)\n"
+    s = summary_of(tmp_path, text)
+    assert (s.macs, s.samples, s.batch_text) == (8 * 18, (("x", 8),), "a batch of 8")
+    assert summary_of(tmp_path, text.replace("8,", "N,")).batch_text == ""
+    text += "input z: float32[2*N, 2, 3, 3]\noutput w = z -> conv1x1(1, bias=false)\n"
+    s = summary_of(tmp_path, text)
+    assert (s.macs, s.batch_text) == ((8 + 2) * 18, "batches of 8 (x), 2 (z)")
+
+
+def test_a_symbol_of_other_axes_too_is_no_batch(tmp_path: Path) -> None:
+    text = "input x: float32[N, 2, N, 3]\noutput y = x -> conv1x1(1, bias=false)\n"
+    s = summary_of(tmp_path, text)
+    assert (str(s.macs), s.batch_text) == ("6*N*N", "a batch of N")
+    assert summary_of(tmp_path, text, N=5).macs == 6 * 25
+
+
 def test_operations_outside_the_macs_and_bytes_moved_by_hand(tmp_path: Path) -> None:
     s = summary_of(
         tmp_path,

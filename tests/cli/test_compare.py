@@ -74,6 +74,15 @@ def test_json(run: Any) -> None:
     assert run("a.cnn", "b.cnn", "--totals", "--json").json["changes"] == [None]
 
 
+def test_a_batch_of_fixed_size_is_said(run: Any) -> None:
+    text = Path("a.cnn").read_text()
+    Path("eight.cnn").write_text(text.replace("network a", "network eight").replace("[N,", "[8,"))
+    assert "\neight: figures for a batch of 8\n" in run("a.cnn", "eight.cnn", "--totals").out
+    data = run("a.cnn", "eight.cnn", "--json").json
+    assert [n["samples"] for n in data["networks"]] == [{"x": 1}, {"x": 8}]
+    assert data["networks"][1]["macs"] == 8 * data["networks"][0]["macs"]
+
+
 def test_what_cannot_be_planned_is_said(run: Any) -> None:
     Path("s.cnn").write_text(
         "network s\ninput x: float32[N, 3, H, H]\noutput y = x -> conv3x3(8)\n"

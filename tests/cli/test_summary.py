@@ -148,6 +148,14 @@ def test_json_has_all_fields(run: Any) -> None:
     assert data["not_counted"][0].startswith("negation")
 
 
+def test_a_batch_given_a_size_is_said(run: Any) -> None:
+    assert "figures for" not in run().out
+    assert "\n  figures for a batch of 4\n" in run("--set", "N=4").out
+    one, four = run("--json").json, run("--json", "--set", "N=4").json
+    assert (one["samples"], four["samples"]) == ({"x": 1}, {"x": 4})
+    assert four["macs"] == 4 * one["macs"]
+
+
 def test_the_text_says_what_is_not_counted(cnndsl: Any) -> None:
     Path("moved.cnn").write_text(
         "network moved\ninput x: float32[N, 4, 2, 2]\n"

@@ -139,6 +139,12 @@ def test_text_stands_out_from_every_fill() -> None:
     assert shades == sorted(shades)
 
 
+def test_a_batch_of_fixed_size_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.cnn"
+    path.write_text("network net\ninput x: float32[8, 3, 9, 9]\noutput y = x -> conv3x3(4)\n")
+    assert "MACs for a batch of 8<" in WRITERS["svg"](build(load(path).graph), Ink.MACS, "a.cnn")
+
+
 def test_without_sizes_the_picture_says_why_it_has_no_colours(tmp_path: Path) -> None:
     path = tmp_path / "a.cnn"
     path.write_text("network net()\ninput x: float32[N, 3, H, W]\noutput y = x -> conv3x3(4)\n")

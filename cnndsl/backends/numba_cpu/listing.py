@@ -105,7 +105,7 @@ def _sees(node: Node, fields: ReceptiveFields | None) -> str:
 
 def _cost(graph: Graph, node: Node) -> str:
     """Return the multiply-accumulates per sample, at the usual sizes where there are some."""
-    macs = substitute(graph.macs(node), dict.fromkeys(_batch_symbols(graph), 1))
+    macs = substitute(graph.macs(node), dict.fromkeys(graph.batch_symbols, 1))
     if macs == 0:
         return ""
     usual = dict(graph.usual_sizes)
@@ -115,10 +115,6 @@ def _cost(graph: Graph, node: Node) -> str:
     number = f"{evaluate_extent(macs, usual):_}".replace("_", " ")
     sizes = ", ".join(f"{s} = {usual[s]}" for s in sorted(symbols))
     return f"; {number} MACs" + (f" at {sizes}" if sizes else "")
-
-
-def _batch_symbols(graph: Graph) -> frozenset[str]:
-    return frozenset(s for i in graph.inputs for s in symbols_of(i.value.type.batch))
 
 
 def _wrap(line: str) -> list[str]:

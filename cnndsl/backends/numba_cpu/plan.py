@@ -80,8 +80,8 @@ def planned_memory(graph: Graph, sizes: Mapping[str, int] | None = None) -> Plan
 
 def known_sizes(graph: Graph, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
     """Return a size for every symbol; raises CompileError (CNN207) for those without one."""
-    batch = {symbol for i in graph.inputs for symbol in symbols_of(i.value.type.batch)}
-    known = {**dict(graph.usual_sizes), **dict.fromkeys(batch, 1), **(sizes or {})}
+    one_sample = dict.fromkeys(graph.batch_symbols, 1)
+    known = {**dict(graph.usual_sizes), **one_sample, **(sizes or {})}
     wanting = [symbol for symbol in graph.symbols if symbol not in known]
     if wanting:
         raise CompileError(
