@@ -18,6 +18,7 @@ from functools import cached_property
 from math import ceil, gcd, lcm
 from typing import TypeAlias
 
+from cnndsl.analysis.together import Together
 from cnndsl.ops.reach import (
     AxisReach,
     Everything,
@@ -151,10 +152,15 @@ def through(field: AxisField, reach: AxisReach, extent: int) -> AxisField:
         return field
     period, shift = joint_period(field.period, field.shift, units, inputs)
 
+    together: Together[Interval] = Together(field.phases, field.shift, _join, _move)
+
     def seen(unit: int) -> Interval | None:
-        ends = [field.interval(i) for i in ends_read(reach, unit, field.period)]
-        known = [e for e in ends if e is not None]
-        return (min(e[0] for e in known), max(e[1] for e in known)) if known else None
+        # The first and last units of every phase settle the interval.
+        units = reads(reach, unit)
+        turn = together.turn(units)
+        first = together.over(units[:turn])
+        last = first if len(units) <= turn else together.over(units[-turn:])
+        return first if first is None or last is None else (first[0], last[1])
 
     phases = tuple(seen(unit) for unit in range(period))
     return AxisField(phases, shift, Fraction(shift, period))
@@ -219,14 +225,6 @@ def reads(reach: AxisReach, unit: int) -> range:
             raise AssertionError(f"no units for {reach}")
 
 
-def ends_read(reach: AxisReach, unit: int, period: int) -> Sequence[int]:
-    """Return the operand units that settle an interval: the first and last of every phase."""
-    found = reads(reach, unit)
-    if len(found) <= 2 * period:
-        return found
-    return (*found[:period], *found[-period:])
-
-
 def hull(fields: Sequence[AxisField], extents: Sequence[int]) -> AxisField:
     """Return the field of a merge: the units of all operands at the same place, together.
 
@@ -263,3 +261,11 @@ def common_period(cycles: Sequence[tuple[int, int]]) -> tuple[int, int]:
 def _union(ends: Sequence[Interval | None]) -> Interval | None:
     known = [e for e in ends if e is not None]
     return (min(e[0] for e in known), max(e[1] for e in known)) if known else None
+
+
+def _join(a: Interval, b: Interval) -> Interval:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _move(seen: Interval, by: int) -> Interval:
+    return seen[0] + by, seen[1] + by

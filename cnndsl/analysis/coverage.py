@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import gcd
+from functools import reduce
 from typing import TypeAlias
 
 from cnndsl.analysis.axis_field import (
@@ -23,6 +23,7 @@ from cnndsl.analysis.axis_field import (
     reads,
 )
 from cnndsl.analysis.receptive_field import ReceptiveFields, ValueField, map_extents
+from cnndsl.analysis.together import Together
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.reach import AxisReach, Everything, Whole, Window
 
@@ -34,9 +35,6 @@ MAX_BITS = 1 << 26
 
 Positions: TypeAlias = tuple[int, int]
 """The first input position read, and from there on one bit for each position, the lowest first."""
-
-Dilations: TypeAlias = Mapping[tuple[str, int], int]
-"""Dilations to take instead of a layer's own, by (label, axis)."""
 
 
 class TooLargeError(Exception):
@@ -105,16 +103,10 @@ def ancestors(graph: Graph, value: str) -> tuple[Node, ...]:
     return tuple(reversed(found))
 
 
-def coverage(
-    graph: Graph,
-    fields: ReceptiveFields,
-    keep: Sequence[str] = (),
-    dilations: Dilations | None = None,
-) -> Coverage:
+def coverage(graph: Graph, fields: ReceptiveFields, keep: Sequence[str] = ()) -> Coverage:
     """Return the coverage of every value; the positions of those in `keep`.
 
-    `fields` are those of the graph. With `dilations` the layers named there are taken as dilated
-    so, their padding scaled along. Raises TooLargeError.
+    `fields` are those of the graph. Raises TooLargeError.
     """
     axes = len(fields.extents)
     start = AxisPositions(((0, 1),), 1)
@@ -125,7 +117,7 @@ def coverage(
     for node in graph.nodes:
         name = node.output.name
         if fields.of(name) is not None:
-            alive[name] = _positions(node, fields, alive, dilations or {})
+            alive[name] = _positions(node, fields, alive)
             shares[name] = tuple(a.coverage for a in alive[name])
             if name in keep:
                 kept[name] = alive[name]
@@ -138,10 +130,7 @@ def coverage(
 
 
 def _positions(
-    node: Node,
-    fields: ReceptiveFields,
-    alive: Mapping[str, tuple[AxisPositions, ...]],
-    dilations: Dilations,
+    node: Node, fields: ReceptiveFields, alive: Mapping[str, tuple[AxisPositions, ...]]
 ) -> tuple[AxisPositions, ...]:
     types = [fields.sizes.types[name] for name in node.inputs]
     moved: list[tuple[AxisPositions, ...]] = []
@@ -162,11 +151,8 @@ def _positions(
         elif len(reach.axes) != len(before):
             moved.append(before)
         else:
-            changed = [
-                _dilated(r, dilations.get((node.label, axis))) for axis, r in enumerate(reach.axes)
-            ]
             moved.append(
-                tuple(_through(p, r, n) for p, r, n in zip(before, changed, mine, strict=True))
+                tuple(_through(p, r, n) for p, r, n in zip(before, reach.axes, mine, strict=True))
             )
         extents.append(out if len(out) == len(before) else (1,) * len(before))
     if len(moved) == 1:
@@ -184,20 +170,20 @@ def _require_room(field: ValueField) -> None:
         raise TooLargeError(f"a field's phases have more than {MAX_BITS:_} positions together")
 
 
-def _dilated(reach: AxisReach, dilation: int | None) -> AxisReach:
-    if dilation is None or not isinstance(reach, Window):
-        return reach
-    before = reach.before * dilation // reach.dilation
-    return replace(reach, dilation=dilation, before=before)
-
-
 def _through(p: AxisPositions, reach: AxisReach, extent: int) -> AxisPositions:
     if isinstance(reach, Everything) or is_broadcast(reach, extent):
         return _everything(p, extent)
     if p.whole or reach == Window():
         return p
     period, shift = joint_period(len(p.phases), p.shift, *cycle(reach))
-    return AxisPositions(tuple(_over(p, reads(reach, unit)) for unit in range(period)), shift)
+    together = _together(p)
+    return AxisPositions(
+        tuple(_over(together, p, reads(reach, unit)) for unit in range(period)), shift
+    )
+
+
+def _together(p: AxisPositions) -> Together[Positions]:
+    return Together(p.phases, p.shift, _join, lambda found, by: (found[0] + by, found[1]))
 
 
 def _everything(p: AxisPositions, extent: int) -> AxisPositions:
@@ -206,20 +192,18 @@ def _everything(p: AxisPositions, extent: int) -> AxisPositions:
         return replace(p, whole=True)
     if extent * p.shift // len(p.phases) > MAX_POSITIONS:
         raise TooLargeError(f"a map has more than {MAX_POSITIONS:_} positions")
-    return AxisPositions((_over(p, range(extent)),), 0, whole=True)
+    return AxisPositions((_over(_together(p), p, range(extent)),), 0, whole=True)
 
 
-def _over(p: AxisPositions, units: range) -> Positions | None:
+def _over(together: Together[Positions], p: AxisPositions, units: range) -> Positions | None:
     """Return what several units read together."""
-    # Units of the same phase read the same, shifted: a progression that doubling builds quickly.
-    turn = len(p.phases) // gcd(units.step, len(p.phases))
+    turn = together.turn(units)
+    if len(units) <= turn:
+        return together.over(units)
+    # Units of the same phase read the same, shifted: whole turns repeat the first.
     moved = units.step * turn // len(p.phases) * p.shift
-    return _union(
-        [
-            _repeated(p.at(units[i]), moved, len(range(i, len(units), turn)))
-            for i in range(min(turn, len(units)))
-        ]
-    )
+    turns = _repeated(together.over(units[:turn]), moved, len(units) // turn)
+    return _union([turns, together.over(units[-turn:])])
 
 
 def _repeated(found: Positions | None, shift: int, count: int) -> Positions | None:
@@ -249,10 +233,9 @@ def _merge(several: Sequence[AxisPositions], extents: Sequence[int]) -> AxisPosi
 
 def _union(several: Sequence[Positions | None]) -> Positions | None:
     known = [p for p in several if p is not None]
-    if not known:
-        return None
-    low = min(first for first, _ in known)
-    bits = 0
-    for first, mask in known:
-        bits |= mask << (first - low)
-    return low, bits
+    return reduce(_join, known) if known else None
+
+
+def _join(a: Positions, b: Positions) -> Positions:
+    low = min(a[0], b[0])
+    return low, a[1] << (a[0] - low) | b[1] << (b[0] - low)

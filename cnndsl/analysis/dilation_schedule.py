@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cnndsl.analysis.changes import changed_fields, with_dilation
 from cnndsl.analysis.coverage import coverage
 from cnndsl.analysis.receptive_field import ReceptiveFields
 from cnndsl.ir.graph import Graph
+from cnndsl.ops.base import Op
 from cnndsl.ops.reach import Whole, Window
 
 
@@ -81,16 +83,61 @@ def covering_schedule(
 ) -> Mapping[str, int] | None:
     """Return smaller dilations, by layer, on the largest path to a value that leave no holes.
 
-    Checked on the whole graph: None if the value has holes with them too.
+    Checked on the changed network: None if the value has holes along the axis with them too.
     """
-    chain = chain_to(graph, fields, value, axis)
-    found = covering_dilations(chain)
-    if found is None:
+    smaller = _smaller_dilations(graph, fields, value, axis)
+    ops = _with_dilations(graph, {axis: smaller})
+    if ops is None or not _covered(graph, fields, value, ops, [axis]):
         return None
-    changed = {w.label: d for w, d in zip(chain, found, strict=True) if d != w.dilation}
-    by_axis = {(label, axis): d for label, d in changed.items()}
-    again = coverage(graph, fields, dilations=by_axis)
-    return changed if again.shares[value][axis] == 1 else None
+    return smaller
+
+
+def covering_layers(graph: Graph, fields: ReceptiveFields, value: str) -> Mapping[str, Op] | None:
+    """Return layers to put in place of others, by label, so that a value has no holes.
+
+    They have smaller dilations. None if no such layers are found.
+    """
+    axes = range(len(fields.extents))
+    ops = _with_dilations(graph, {a: _smaller_dilations(graph, fields, value, a) for a in axes})
+    return ops if ops and _covered(graph, fields, value, ops, axes) else None
+
+
+def _smaller_dilations(
+    graph: Graph, fields: ReceptiveFields, value: str, axis: int
+) -> Mapping[str, int]:
+    chain = chain_to(graph, fields, value, axis)
+    found = covering_dilations(chain) or []
+    return {w.label: d for w, d in zip(chain, found, strict=False) if d != w.dilation}
+
+
+def _with_dilations(
+    graph: Graph, dilations: Mapping[int, Mapping[str, int]]
+) -> Mapping[str, Op] | None:
+    """Return layers with other dilations, by label; they are given by axis and label."""
+    wanted: dict[str, dict[int, int]] = {}
+    for axis, by_label in dilations.items():
+        for label, dilation in by_label.items():
+            wanted.setdefault(label, {})[axis] = dilation
+    found: dict[str, Op] = {}
+    for node in graph.nodes:
+        if node.label in wanted:
+            old: tuple[int, ...] = getattr(node.op, "dilation", ())
+            new = [wanted[node.label].get(axis, d) for axis, d in enumerate(old)]
+            op = with_dilation(node.op, new)
+            if op is None:
+                return None
+            found[node.label] = op
+    return found
+
+
+def _covered(
+    graph: Graph, fields: ReceptiveFields, value: str, ops: Mapping[str, Op], axes: Sequence[int]
+) -> bool:
+    changed = changed_fields(graph, fields, ops)
+    if changed is None or changed[1].of(value) is None:
+        return False
+    shares = coverage(*changed).shares[value]
+    return all(shares[axis] == 1 for axis in axes)
 
 
 def hybrid_dilated_convolution(kernel: int, dilations: Sequence[int]) -> bool:

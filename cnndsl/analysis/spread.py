@@ -69,6 +69,9 @@ class AxisSpread:
         return fsum(found) / len(found) + 0.0  # -0.0 would be shown as it is
 
 
+MAX_PARTS = 1 << 18
+"""Phases that the windows of a layer may read, over all its own phases."""
+
 POINT = AxisSpread((Moments(1.0, 0.0, 0.0),), 1)
 """The input itself: every unit depends on its own position."""
 
@@ -78,6 +81,8 @@ def through(spread: AxisSpread, reach: AxisReach) -> AxisSpread:
     if reach == Window():
         return spread
     period, shift = joint_period(spread.period, spread.shift, *cycle(reach))
+    if period * min(len(reads(reach, 0)), spread.period) > MAX_PARTS:
+        raise IrregularError("its windows take in too many phases")
 
     def seen(unit: int) -> Moments:
         return mixture(_read(spread, reach, unit))

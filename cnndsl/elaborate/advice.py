@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import ceil, prod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 
 from cnndsl.analysis.axis_field import AxisField
 from cnndsl.analysis.coverage import TooLargeError
-from cnndsl.analysis.dilation_schedule import (
-    WindowLayer,
-    chain_to,
-    covering_schedule,
-    covers,
-)
+from cnndsl.analysis.dilation_schedule import chain_to, covering_layers
 from cnndsl.diagnostics import Related
+from cnndsl.elaborate.comparison import UndecidedError, compare
 from cnndsl.elaborate.context import Context
 from cnndsl.elaborate.expressions import evaluate
 from cnndsl.elaborate.network_facts import COSTS, NETWORK_FACTS, QUESTIONS, NetworkFacts
+from cnndsl.elaborate.proposals import Wider, added, number, separations, written_dilation
 from cnndsl.elaborate.questions import field_of
 from cnndsl.elaborate.values import SizeValue, Tensor, Value
-from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.syntax import ast
 
 _LARGEST = 3
@@ -110,31 +107,19 @@ def _on_cost(
     if operator not in ("<", "<="):
         return Advice(notes=notes)
     excess = actual - bound + (operator == "<")
-    enough = []
-    for node in facts.graph.nodes if asked.value is None else facts.ancestors(asked.value):
-        op = node.op
-        if not isinstance(op, Conv) or op.groups != 1 or prod(op.kernel) == 1:
-            continue
-        has = _of(facts.costs[node.label], asked.word)
-        # k x k x in x out becomes k x k x in, and in x out.
-        saved = has - has // op.out_channels - has // prod(op.kernel)
-        if saved >= excess:
-            enough.append((saved, node.label, op))
-    if not enough:
+    found = [
+        (saved, text)
+        for saved, text in separations(facts, asked.word, asked.value)
+        if saved >= excess
+    ]
+    if not found:
         return Advice(notes=notes)
-    saved, label, op = min(enough, key=lambda item: item[0])
-    kernel = "x".join(map(str, op.kernel))
-    ones = "x".join("1" for _ in op.kernel)
-    return Advice(
-        notes=notes,
-        help=f"making {label} separable, `dwconv{kernel} -> conv{ones}({op.out_channels})`, "
-        f"saves {saved:_}",
-    )
+    saved, text = min(found, key=lambda item: item[0])
+    return Advice(notes=notes, help=f"{text}, saves {saved:_}")
 
 
 def _of(layer: object, fact: str) -> int:
-    found = getattr(layer, fact)
-    return found if isinstance(found, int) else 0
+    return number(getattr(layer, fact))
 
 
 def _on_memory(facts: NetworkFacts) -> Advice:
@@ -169,50 +154,30 @@ def _on_receptive_field(
     if not chain:
         return Advice()
     if operator in ("<", "<=") or (operator == "==" and missing[axis] < 0):
-        widest = max(chain, key=_added)
-        return Advice(notes=(f"{widest.label} adds the most to it: {_added(widest)} px",))
+        widest = max(chain, key=added)
+        return Advice(notes=(f"{widest.label} adds the most to it: {added(widest)} px",))
     if operator not in (">", ">=", "==") or field.whole:
         return Advice()
     last = chain[-1]
-    notes = [f"its last window, {last.label}, adds {_added(last)} px, at a jump of {last.jump}"]
-    convolutions = {n.label for n in facts.graph.nodes if isinstance(n.op, (Conv, DepthwiseConv))}
-    changes = _widening_changes(field.hull[axis], chain, convolutions, missing[axis])
-    if len(changes) > 1:
-        notes.append("or " + ", or ".join(changes[1:]))
-    return Advice(notes=tuple(notes), help=changes[0] if changes else None)
+    notes = [f"its last window, {last.label}, adds {added(last)} px, at a jump of {last.jump}"]
 
+    def enough(reached: Sequence[AxisField]) -> bool:
+        try:
+            sizes = SizeValue(tuple(axis.size for axis in reached))
+            return bound is not None and compare(ctx, operator, sizes, bound, asked.place.span)
+        except UndecidedError:
+            return False
 
-def _added(window: WindowLayer) -> int:
-    return int((window.kernel - 1) * window.dilation * window.jump)
-
-
-def _widening_changes(
-    field: AxisField, chain: list[WindowLayer], convolutions: set[str], missing: int
-) -> list[str]:
-    """Return changes that would add so many pixels, the smallest first."""
-    changes = []
-    if field.jump:
-        more = ceil(missing / (2 * field.jump))
-        what = "one more 3x3 convolution" if more == 1 else f"{more} more 3x3 convolutions"
-        changes.append((more, f"{what} behind it would give {field.size + 2 * more * field.jump}"))
-    place = max((i for i, w in enumerate(chain) if w.label in convolutions), default=None)
-    if place is not None:
-        last = chain[place]
-        per_step = (last.kernel - 1) * last.jump
-        steps = ceil(missing / per_step)
-        wider = replace(last, dilation=last.dilation + steps)
-        if covers([*chain[:place], wider, *chain[place + 1 :]]) or not covers(chain):
-            text = f"dilation={wider.dilation} in {last.label} would give "
-            changes.append((steps + 1, f"{text}{field.size + steps * per_step}"))
-    reached = field.size
-    for window in reversed(chain):
-        # What comes behind a layer counts twice once that layer takes every second position.
-        added = field.size - reached
-        if added >= missing:
-            changes.append((2, f"stride=2 in {window.label} would give {field.size + added}"))
-            break
-        reached -= _added(window)
-    return [text for _, text in sorted(changes, key=lambda item: item[0])]
+    proposal = Wider(facts, fields, asked.value, field.hull, missing, enough)
+    changes = [
+        change
+        for change in (proposal.deeper(), proposal.dilated(chain), proposal.strided(chain, axis))
+        if change is not None
+    ]
+    texts = [text for _, text in sorted(changes, key=lambda change: change[0])]
+    if len(texts) > 1:
+        notes.append("or " + ", or ".join(texts[1:]))
+    return Advice(notes=tuple(notes), help=texts[0] if texts else None)
 
 
 # ---------------------------------------------------------- alignment, coverage
@@ -259,8 +224,8 @@ def _on_coverage(ctx: Context, asked: _Asked) -> Advice:
     axis = min(range(len(shares)), key=lambda a: shares[a])
     size = max(field.hull[axis].phase_sizes)
     offender = known.first_offender(facts.graph, asked.value)
-    smaller = covering_schedule(facts.graph, fields, asked.value, axis) or {}
-    listed = ", ".join(f"dilation={d} in {label}" for label, d in smaller.items())
+    layers = covering_layers(facts.graph, fields, asked.value) or {}
+    listed = ", ".join(f"{written_dilation(op)} in {label}" for label, op in layers.items())
     related: tuple[Related, ...] = ()
     if offender is not None and offender.span is not None:
         related = (Related(f"{offender.label} makes the first holes", offender.span),)
@@ -268,5 +233,5 @@ def _on_coverage(ctx: Context, asked: _Asked) -> Advice:
         actual=f"{float(100 * shares[axis]):.3g} % of the {size} positions along axis {axis} "
         "are read",
         related=related,
-        help=None if not smaller else f"{listed} would cover it",
+        help=None if not layers else f"{listed} would cover it",
     )

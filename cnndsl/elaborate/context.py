@@ -97,11 +97,14 @@ class Context:
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
         if span is not None:
-            key = (diagnostic.code, id(span.source), span.start, span.end)
-            if key in self._reported:
+            if self.reported(diagnostic.code, span):
                 return
-            self._reported.add(key)
+            self._reported.add(_place(diagnostic.code, span))
         self.diagnostics.add(diagnostic)
+
+    def reported(self, code: str, span: Span) -> bool:
+        """Tell whether such a diagnostic was reported there, by another use of the same text."""
+        return _place(code, span) in self._reported
 
     def diagnostic(
         self,
@@ -206,6 +209,10 @@ class Context:
                 if binding.value is tensor:
                     return name
         return None
+
+
+def _place(code: str, span: Span) -> tuple[str, int, int, int]:
+    return code, id(span.source), span.start, span.end
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

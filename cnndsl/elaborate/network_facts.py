@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,9 +51,9 @@ class NetworkFacts:
         self.graph = graph
         self._names = names
         self._plan = plan
-        self._ancestors: dict[str, tuple[Node, ...]] = {}
         self._fields: dict[str, ReceptiveFields] = {}
         self._coverage: dict[str, Coverage] = {}
+        self._misaligned: dict[str, frozenset[str]] = {}
 
     def value(self, tensor: Tensor) -> str:
         return self._names[tensor.index]
@@ -73,10 +73,14 @@ class NetworkFacts:
         return None if self._plan is None else self._plan(self.graph)
 
     @cached_property
+    def batch(self) -> frozenset[str]:
+        """The symbols of the batch."""
+        return frozenset(s for i in self.graph.inputs for s in symbols_of(i.value.type.batch))
+
+    @cached_property
     def unsized(self) -> tuple[str, ...]:
         """The symbols, that of the batch apart, for which no size is known."""
-        batch = {s for i in self.graph.inputs for s in symbols_of(i.value.type.batch)}
-        known = {*batch, *dict(self.graph.usual_sizes)}
+        known = {*self.batch, *dict(self.graph.usual_sizes)}
         return tuple(symbol for symbol in self.graph.symbols if symbol not in known)
 
     def layers(self, value: str | None) -> tuple[LayerCost, ...]:
@@ -93,9 +97,8 @@ class NetworkFacts:
         return total
 
     def ancestors(self, value: str) -> tuple[Node, ...]:
-        if value not in self._ancestors:
-            self._ancestors[value] = ancestors(self.graph, value)
-        return self._ancestors[value]
+        """Return the nodes that a value depends on, its own among them, in order."""
+        return ancestors(self.graph, value)
 
     def fields(self, input: str) -> ReceptiveFields:
         """Return the receptive fields in one input."""
@@ -105,8 +108,20 @@ class NetworkFacts:
 
     def inputs_of(self, value: str) -> tuple[str, ...]:
         """Return the inputs of the network that a value depends on."""
-        read = {name for node in self.ancestors(value) for name in node.inputs} | {value}
-        return tuple(i.value.name for i in self.graph.inputs if i.value.name in read)
+        names = (i.value.name for i in self.graph.inputs)
+        return tuple(name for name in names if value in self._behind_inputs[name])
+
+    @cached_property
+    def _behind_inputs(self) -> Mapping[str, frozenset[str]]:
+        return {i.value.name: self._behind([i.value.name]) for i in self.graph.inputs}
+
+    def _behind(self, values: Iterable[str]) -> frozenset[str]:
+        """Return these values and all that depend on them."""
+        found = set(values)
+        for node in self.graph.nodes:
+            if not found.isdisjoint(node.inputs):
+                found.add(node.output.name)
+        return frozenset(found)
 
     def coverage(self, input: str) -> Coverage:
         """Return how much of their fields the values read; raises TooLargeError."""
@@ -118,12 +133,27 @@ class NetworkFacts:
         """Return the misaligned merges on the way to a value."""
         return misalignments(self.graph, self.fields(input), self.ancestors(value))
 
+    def aligned(self, value: str, input: str) -> bool:
+        """Tell whether no merge on the way to a value is misaligned."""
+        if input not in self._misaligned:
+            merges = misalignments(self.graph, self.fields(input))
+            self._misaligned[input] = self._behind(m.node.output.name for m in merges)
+        return value not in self._misaligned[input]
+
     def depends_on_size(self, value: str) -> bool:
         """Tell whether what a value sees depends on a size that is not known.
 
         Padding that depends on it moves the field, and branches that merge against each other.
         """
-        nodes = self.ancestors(value)
-        if not self.unsized or all(len(node.inputs) < 2 for node in nodes):
-            return False
-        return placed_by_size(self.graph, nodes)
+        return bool(self.unsized) and value in self._merged and value in self._placed_by_size
+
+    @cached_property
+    def _merged(self) -> frozenset[str]:
+        """The values behind a merge."""
+        return self._behind(n.output.name for n in self.graph.nodes if len(n.inputs) > 1)
+
+    @cached_property
+    def _placed_by_size(self) -> frozenset[str]:
+        """The values behind padding that depends on a size that is not known."""
+        nodes = self.graph.nodes
+        return self._behind(n.output.name for n in nodes if placed_by_size(self.graph, [n]))

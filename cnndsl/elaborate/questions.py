@@ -78,7 +78,7 @@ def _question(name: str) -> Builtin:
             case "jump":
                 return _jump(field)
             case "aligned":
-                return not ctx.facts.misalignments(value, fields.input)
+                return ctx.facts.aligned(value, fields.input)
             case _:
                 try:
                     return ctx.facts.coverage(fields.input).covered(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from elaborate.elaborating import graph_of
@@ -19,9 +20,11 @@ from cnndsl.analysis.dilation_schedule import (
     covers,
     hybrid_dilated_convolution,
 )
+from cnndsl.analysis.effective_field import effective_fields
 from cnndsl.analysis.receptive_field import Irregular, ReceptiveFields, receptive_fields
 from cnndsl.analysis.resolution import resolution_range, sight, unproductive
 from cnndsl.analysis.sizes import NoSizeError
+from cnndsl.diagnostics import CompileError
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
 
@@ -284,3 +287,35 @@ def test_sizes_without_number_are_assumed_and_said() -> None:
     assert fields.fields["y"].receptive_field_px == (3, 3)
     with pytest.raises(NoSizeError):
         receptive_fields(graph, {"H": 0, "w": 1})
+
+
+# ------------------------------------------------------------------------ effort
+
+
+def test_windows_over_thousands_of_phases_take_no_time() -> None:
+    graph = text_graph(
+        "network n\ninput x: float32[N, 1, 64]\n"
+        "output y = x -> upsample(4000) -> conv9999(1) -> conv4001(1)"
+    )
+    start = perf_counter()
+    fields = receptive_fields(graph)
+    covered = coverage(graph, fields).covered("y")
+    assert effective_fields(graph, fields.sizes.values).of("y") is None
+    assert perf_counter() - start < 10  # minutes, if each phase looked at each it reads
+    assert covered
+    # 9999 + 4000 units around one of 4000 for each position.
+    assert fields.fields["y"].hull[0].interval(2000) == (-2, 2)
+    assert set(fields.fields["y"].hull[0].phase_sizes) == {4, 5}
+
+
+def test_claims_in_many_blocks_take_no_time() -> None:
+    start = perf_counter()
+    with pytest.raises(CompileError) as found:
+        text_graph(
+            "network n\ninput x: float32[N, 1, 64, 64]\n"
+            "block b(x) {\n  y = x -> conv3x3(1, dilation=2)\n"
+            "  assert covered(y) and receptive_field(y) > 5000\n  return y\n}\n"
+            "output y = x -> b ** 700"
+        )
+    assert len(found.value.diagnostics) == 2
+    assert perf_counter() - start < 10  # half a minute, if advice were sought for each
