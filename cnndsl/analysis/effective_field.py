@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from cnndsl.analysis.axis_field import IrregularError
 from cnndsl.analysis.receptive_field import (
@@ -25,7 +26,9 @@ from cnndsl.analysis.signal import WHITE, Signal, is_known, passed
 from cnndsl.analysis.spread import POINT, AxisSpread, merged, through
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
+from cnndsl.ops.norm import BatchNorm
 from cnndsl.ops.reach import PerAxis
+from cnndsl.ops.shape import Concat
 from cnndsl.weights.initialize import ops_after
 
 
@@ -92,8 +95,12 @@ def effective_fields(
     start = _Influence(WHITE, (POINT,) * len(receptive.extents))
     followers = ops_after(graph)
     found: dict[str, _Influence | Unknown] = {receptive.input: start}
+    normalized: _Normalized = {}
     for node in graph.nodes:
-        influence = _influence(node, followers[node.output.name], receptive, found)
+        if isinstance(node.op, BatchNorm):
+            influence = _behind_norm(node, graph, receptive, found, normalized)
+        else:
+            influence = _influence(node, followers[node.output.name], receptive, found)
         if influence is not None:
             found[node.output.name] = influence
     return EffectiveFields(
@@ -112,6 +119,44 @@ def _shown(influence: _Influence, field: ValueField) -> tuple[EffectiveField, ..
         EffectiveField(spread.sigma_px, spread.centre, axis.size)
         for spread, axis in zip(influence.axes, field.hull, strict=True)
     )
+
+
+_Normalized: TypeAlias = dict[tuple[Op, str], _Influence | Unknown | None]
+"""What a batch norm makes of values, side by side in its operand, by norm and name."""
+
+
+def _behind_norm(
+    norm: Node,
+    graph: Graph,
+    receptive: ReceptiveFields,
+    found: Mapping[str, _Influence | Unknown],
+    normalized: _Normalized,
+) -> _Influence | Unknown | None:
+    """Return the influence on a batch norm's result.
+
+    A norm divides every channel by its own deviation. So of values that were concatenated each is
+    normalized by itself, or those of large deviation would count for too much.
+    """
+    waiting = list(norm.inputs)
+    while waiting:
+        name = waiting[-1]
+        key = norm.op, name
+        joint = graph.producers.get(name)
+        if key in normalized:
+            waiting.pop()
+        elif joint is None or joint.op != Concat():
+            one = replace(norm, inputs=(name,))
+            normalized[key] = _influence(one, _ANY, receptive, found) if name in found else None
+        elif missing := [part for part in joint.inputs if (norm.op, part) not in normalized]:
+            waiting += missing
+        else:
+            parts = {p: n for p in joint.inputs if (n := normalized[norm.op, p]) is not None}
+            normalized[key] = _influence(joint, _ANY, receptive, parts)
+    return normalized[norm.op, norm.inputs[0]]
+
+
+_ANY: Final = frozenset[type[Op]]()
+"""For ops without weights it does not matter what follows them."""
 
 
 def _influence(

@@ -18,7 +18,7 @@ from cnndsl.ops.activation import Glu, Relu, Sigmoid, Tanh
 from cnndsl.ops.base import Op
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.dense import Dense
-from cnndsl.ops.elementwise import Add, Mul
+from cnndsl.ops.elementwise import Add, Affine, Mul
 from cnndsl.ops.embedding import Embedding
 from cnndsl.ops.norm import BatchNorm
 from cnndsl.ops.pool import AveragePool, GlobalAveragePool, MaxPool
@@ -131,6 +131,14 @@ def _glu(b: GraphBuilder, v: str) -> str:
     return v
 
 
+def _dense(b: GraphBuilder, v: str) -> str:
+    v = b.add(conv(3), v)
+    for _ in range(5):
+        h = _chain([BatchNorm(), Relu(), conv(1), BatchNorm(), Relu(), conv(5, channels=8)])(b, v)
+        v = b.add(Concat(), v, h)
+    return v
+
+
 def _branches(b: GraphBuilder, v: str) -> str:
     v = b.add(conv(3, 2), v)
     wide, narrow = b.add(conv(9, channels=8), v), b.add(conv(1), v)
@@ -164,6 +172,7 @@ MEASURED = {
     "gates": (_gated, 1),
     "glu": (_glu, 1),
     "branches": (_branches, 1),
+    "dense": (_dense, 1),
     "transposed": (_chain([conv(3, 2), DECONV, conv(3)]), 2),
     "nearest": (_chain([conv(5, 2), Upsample(scale=(2,), mode="nearest"), conv(3)]), 2),
     "bilinear": (_chain([conv(5, 2), Upsample(scale=(2,), mode="bilinear"), conv(3)]), 2),
@@ -243,6 +252,26 @@ def test_a_batch_norm_makes_branches_count_alike() -> None:
     assert sigma(wide, BatchNorm()) == pytest.approx(sqrt(80 / 12 / 2), rel=1e-5)
     assert sigma(wide, Sigmoid(), BatchNorm()) == pytest.approx(sqrt(80 / 12 / 2), rel=0.02)
     assert sigma(wide, Sigmoid()) < 0.5 * sigma(wide)
+
+
+def test_a_batch_norm_makes_concatenated_channels_count_alike() -> None:
+    """Each by its own deviation, however deep it was concatenated."""
+
+    def sigma(*after: Op) -> float:
+        b = GraphBuilder()
+        x = b.input("x", float32("N", 8, 64))
+        large = b.add(Affine(scale=3.0), b.add(conv(9, channels=8), x))
+        inner = b.add(Concat(), b.add(conv(1, channels=8), x), large)
+        outer = b.add(Concat(), b.add(conv(1, channels=16), x), inner)
+        (field,) = effective_fields(b.graph(v := _chain(after)(b, outer))).of(v) or ()
+        return field.sigma_px
+
+    wide = 80 / 12
+    assert sigma(BatchNorm()) == pytest.approx(sqrt(wide / 4), rel=1e-5)
+    # Without a norm gains count: 9 for the large, 1, and 2 * 8 / (8 + 16), for twice the channels.
+    assert sigma(conv(1)) == pytest.approx(sqrt(wide * 9 / (9 + 1 + 2 * 2 / 3)), rel=1e-5)
+    # Behind a convolution channels are alike.
+    assert sigma(conv(1), BatchNorm()) == sigma(conv(1))
 
 
 def test_axes_are_apart_and_pools_count() -> None:
