@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -60,7 +61,7 @@ def batches(
     waiting: list[Inputs] = []
     for path in paths:
         arrays = _read(graph, path)
-        sizes = check_inputs(graph, arrays)
+        sizes = _fitting(graph, arrays, path)
         symbol = _batch_symbol(graph)
         if symbol is None:
             require_room_to_run(graph, sizes)
@@ -104,11 +105,18 @@ def _read_archive(graph: Graph, path: Path) -> Inputs:
     for i in graph.inputs:
         if i.value.name in arrays:
             check_dtype(i, arrays[i.value.name], path)
-    try:
-        check_inputs(graph, arrays)
-    except CompileError as error:
-        raise unusable(path, error.diagnostics[0].message, None) from None
     return arrays
+
+
+def _fitting(graph: Graph, arrays: Inputs, path: Path) -> dict[str, int]:
+    """Return the sizes of the symbols; raise CompileError that names the file which does not fit."""
+    try:
+        return check_inputs(graph, arrays)
+    except CompileError as error:
+        first = error.diagnostics[0]
+        raise CompileError(
+            replace(first, message=f"{path} cannot be used: {first.message}")
+        ) from None
 
 
 def _batch_symbol(graph: Graph) -> str | None:

@@ -118,6 +118,18 @@ def test_archives_feed_networks_of_several_inputs(tmp_path: Path) -> None:
         assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"), [((1, 4), "CNN803.*axis 1 of x is 3"), ((3,), "CNN803.*of 2 axes")]
+)
+def test_a_file_that_does_not_fit_is_named(
+    tmp_path: Path, shape: tuple[int, ...], message: str
+) -> None:
+    good, bad = saved(tmp_path / "a.npy", 1, 3), saved(tmp_path / "b.npy", *shape)
+    with pytest.raises(CompileError, match=message) as error:
+        shapes(one_input("N", 3), good, bad, most=1)
+    assert str(bad) in str(error.value)
+
+
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     broken = tmp_path / "x.npz"
     broken.write_bytes(b"PK not really")
