@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 
+from cnndsl.analysis.axis_field import AxisField
 from cnndsl.analysis.receptive_field import ReceptiveFields, ValueField
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.reach import PerAxis, Window
@@ -69,11 +68,11 @@ def unproductive(graph: Graph, fields: ReceptiveFields) -> tuple[Node, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where an object of a given extent is first seen whole by one unit.
+    """Where an object of a given extent is seen whole by one unit.
 
-    `first` is the first layer with units whose field is as large as the object; `anywhere` the
-    first where some unit sees it whole wherever it lies (field >= object + jump - 1). `outputs`
-    says of each output of the network whether its units see it whole.
+    `first` is the first layer some of whose units see as much as the object; `anywhere` the first
+    that has a unit which sees it whole wherever it lies, borders disregarded. `outputs` says of
+    each output of the network whether each of its units sees as much.
     """
 
     first: Node | None
@@ -83,26 +82,40 @@ class Sighting:
 
 def sight(graph: Graph, fields: ReceptiveFields, object_px: Sequence[int]) -> Sighting:
     """Return which layers see an object of that extent (in input positions, per axis) whole."""
-    first = anywhere = None
-    for node in graph.nodes:
-        field = fields.of(node.output.name)
-        if field is None:
-            continue
-        if first is None and _sees(field, object_px):
-            first = node
-        margin = [ceil(max(a.jump - 1, Fraction(0))) for a in field.hull]
-        if _sees(field, [o + m for o, m in zip(object_px, margin, strict=True)]):
-            anywhere = node
-            break
-    outputs = []
-    for output in graph.outputs:
-        field = fields.of(output.value)
-        outputs.append((output.name, field is not None and _sees(field, object_px)))
-    return Sighting(first, anywhere, tuple(outputs))
 
+    def every(value: str, seen: Callable[[AxisField, int], bool]) -> bool:
+        field = fields.of(value)
+        return field is not None and all(map(seen, field.hull, object_px))
 
-def _sees(field: ValueField, object_px: Sequence[int]) -> bool:
-    """Tell whether every phase of a value's units sees so much along every axis."""
-    return all(
-        min(axis.phase_sizes) >= extent for axis, extent in zip(field.hull, object_px, strict=True)
+    def first(seen: Callable[[AxisField, int], bool]) -> Node | None:
+        return next((node for node in graph.nodes if every(node.output.name, seen)), None)
+
+    return Sighting(
+        first(lambda axis, extent: max(axis.phase_sizes) >= extent),
+        first(_anywhere),
+        tuple(
+            (o.name, every(o.value, lambda axis, extent: min(axis.phase_sizes) >= extent))
+            for o in graph.outputs
+        ),
     )
+
+
+def _anywhere(axis: AxisField, extent: int) -> bool:
+    """Tell whether an object of that extent lies inside the field of some unit, wherever it is.
+
+    A unit that sees first..last sees the objects that begin at first..last - extent + 1.
+    """
+    if axis.whole:
+        return axis.size >= extent
+    begins = sorted(
+        (first % axis.shift, first % axis.shift + last - first + 1 - extent)
+        for first, last in filter(None, axis.phases)
+        if last - first + 1 >= extent
+    )
+    # Each period sees the same, `shift` further on; so the one before reaches this far:
+    reached = max((last for _, last in begins), default=-1) - axis.shift
+    for first, last in begins:
+        if first > reached + 1:
+            return False
+        reached = max(reached, last)
+    return bool(begins)

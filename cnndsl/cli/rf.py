@@ -78,7 +78,9 @@ class _Size(click.ParamType[tuple[int, ...]]):
     help="Value or layer to look at.  [default: the last of each map size, and the outputs]",
 )
 @click.option("--all", "every", is_flag=True, help="Look at every layer.")
-@click.option("--input", "input_", metavar="NAME", help="Input to look at.  [default: the first]")
+@click.option(
+    "--input", "input_", metavar="NAME", help="Input to look at.  [default: the first map]"
+)
 @click.option(
     "--object",
     "object_px",

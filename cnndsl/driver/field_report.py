@@ -206,15 +206,24 @@ def _hdc(chain: Sequence[WindowLayer]) -> bool | None:
 
 
 def report_fields(graph: Graph, input: str | None = None) -> FieldReport:
-    """Return the report on a network's receptive fields in one input (the first).
+    """Return the report on a network's receptive fields in one input (the first with a map).
 
     Raises CompileError if the network has no such input, or a map is empty.
     """
-    names = [i.value.name for i in graph.inputs]
-    if input is not None and input not in names:
-        raise CompileError(unknown_name("input", input, names))
+    mapped = {i.value.name: bool(map_extents(i.value.type)) for i in graph.inputs}
+    if input is not None and input not in mapped:
+        raise CompileError(unknown_name("input", input, list(mapped)))
+    chosen = next((name for name in mapped if mapped[name] and input in (None, name)), None)
+    if chosen is None:
+        raise CompileError(
+            Diagnostic(
+                code="CNN502",
+                message=f"there are no receptive fields in {input or ' and '.join(mapped)}: "
+                "a vector has no map",
+            )
+        )
     try:
-        return FieldReport(graph, receptive_fields(graph, input=input))
+        return FieldReport(graph, receptive_fields(graph, input=chosen))
     except NoSizeError as error:
         raise CompileError(
             Diagnostic(code="CNN204", message=str(error), help="give larger sizes with --set")

@@ -12,7 +12,7 @@ from cnndsl.analysis.coverage import Coverage, ancestors, coverage
 from cnndsl.analysis.receptive_field import ReceptiveFields, placed_by_size, receptive_fields
 from cnndsl.elaborate.values import Tensor
 from cnndsl.ir.graph import Graph, Node
-from cnndsl.types.extents import Extent, symbols_of
+from cnndsl.types.extents import Extent
 
 NETWORK_FACTS = ("params", "macs", "weight_bytes", "peak_memory")
 """Numbers of the whole network that a claim may speak of."""
@@ -73,14 +73,9 @@ class NetworkFacts:
         return None if self._plan is None else self._plan(self.graph)
 
     @cached_property
-    def batch(self) -> frozenset[str]:
-        """The symbols of the batch."""
-        return frozenset(s for i in self.graph.inputs for s in symbols_of(i.value.type.batch))
-
-    @cached_property
     def unsized(self) -> tuple[str, ...]:
         """The symbols, that of the batch apart, for which no size is known."""
-        known = {*self.batch, *dict(self.graph.usual_sizes)}
+        known = {*self.graph.batch_symbols, *dict(self.graph.usual_sizes)}
         return tuple(symbol for symbol in self.graph.symbols if symbol not in known)
 
     def layers(self, value: str | None) -> tuple[LayerCost, ...]:

@@ -29,7 +29,7 @@ _TRIES = 4
 
 def separations(facts: NetworkFacts, fact: str, value: str | None) -> Iterator[tuple[int, str]]:
     """Yield what is saved by making a convolution separable, and how that is written."""
-    sizes = {**dict(facts.graph.usual_sizes), **dict.fromkeys(facts.batch, 1)}
+    sizes = {**dict(facts.graph.usual_sizes), **dict.fromkeys(facts.graph.batch_symbols, 1)}
     sharing: dict[tuple[str, ...], list[Node]] = {}
     for node in facts.graph.nodes if value is None else facts.ancestors(value):
         if isinstance(node.op, Conv) and node.op.groups == 1 and prod(node.op.kernel) > 1:
@@ -137,11 +137,8 @@ class Wider:
         reached = tuple(through(axis, window, 0) for axis in self.hull)
         if not self.enough(reached):
             return None
-        kernel = "x".join("3" * len(reached))
-        what = (
-            f"one more {kernel} convolution" if more == 1 else f"{more} more {kernel} convolutions"
-        )
-        return more, f"{what} behind it would give {_sizes(reached)}"
+        layers = f"{'one' if more == 1 else more} more conv{'x'.join('3' * len(reached))}"
+        return more, f"{layers} behind it would give {_sizes(reached)}"
 
     def dilated(self, chain: Sequence[WindowLayer]) -> tuple[int, str] | None:
         """Propose a larger dilation in the last convolution."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from cnndsl.analysis.coverage import TooLargeError
-from cnndsl.analysis.receptive_field import Irregular, ReceptiveFields, ValueField
+from cnndsl.analysis.receptive_field import (
+    Irregular,
+    ReceptiveFields,
+    ValueField,
+    map_extents,
+)
 from cnndsl.analysis.sizes import NoSizeError
 from cnndsl.diagnostics import Span
 from cnndsl.elaborate.context import Context
@@ -119,6 +124,10 @@ def field_of(
             ctx.error("CNN306", f"{name} takes a tensor and an input that it depends on", span)
             return None
         inputs = (facts.value(source),)
+    flat = next((i for i in inputs if not map_extents(facts.graph.types[i])), None)
+    if flat is not None:
+        cannot(ctx, name, f"the input {flat} is a vector, without a map", span)
+        return None
     try:
         several = [facts.fields(i) for i in inputs]
     except NoSizeError as error:

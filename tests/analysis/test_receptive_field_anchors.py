@@ -148,6 +148,19 @@ def test_an_object_is_seen_where_the_field_is_as_large() -> None:
     assert sight(graph, fields, (405, 1)).outputs == (("logits", False),)
 
 
+def test_after_up_sampling_units_at_one_place_leave_objects_between_them() -> None:
+    # Units see 0..3, 0..3, 2..5, 2..5: those of 4 px that begin at 1 are in none.
+    graph = text_graph(
+        "network n\ninput x: float32[N, 1, 32]\n"
+        "output y = x -> conv4(1, stride=2, padding=valid) -> upsample(2)"
+    )
+    fields = receptive_fields(graph)
+    seen = {n: sight(graph, fields, (n,)).anywhere for n in (3, 4)}
+    assert seen[3] is graph.nodes[0]
+    assert seen[4] is None
+    assert sight(graph, fields, (4,)).first is graph.nodes[0]
+
+
 # ------------------------------------------------------------------------- holes
 
 

@@ -189,6 +189,22 @@ def test_refusals(cnndsl: Any, arguments: tuple[str, ...], code: int, said: str)
     assert found.out == ""
 
 
+def test_vectors_have_no_field(cnndsl: Any) -> None:
+    write("network n\ninput v: float32[N, 8]\noutput y = v -> dense(3)\n")
+    found = cnndsl("rf", "p.cnn")
+    assert found.code == 1
+    assert "error[CNN502]: there are no receptive fields in v: a vector has no map" in found.err
+
+
+def test_the_first_input_with_a_map_is_looked_at(cnndsl: Any) -> None:
+    write(
+        "network n\ninput v: float32[N, 8]\ninput x: float32[N, 3, 16, 16]\n"
+        "output y = (v -> dense(4)) + (x -> conv3x3(4) -> global_avgpool)\n"
+    )
+    assert cnndsl("rf", "p.cnn", "--json").json["input"] == "x"
+    assert cnndsl("rf", "p.cnn", "--input", "v").code == 1
+
+
 def test_an_irregular_value_says_why(cnndsl: Any) -> None:
     write(
         "network n\ninput x: float32[N, 1, 50]\n"

@@ -60,6 +60,7 @@ def test_commands_print_what_is_shown(folder: Path) -> None:
         pytest.importorskip("matplotlib")
     shown = [STEP.findall(session) for session in SESSION.findall(TEXT)]
     printed = [[(command, run(command)) for command, _ in steps] for steps in shown]
+    assert "fault of cnndsl" not in str(printed)
     if os.environ.get("CNNDSL_UPDATE_GOLDEN"):
         sessions = iter("".join(f"$ {c}\n{out}" for c, out in steps) for steps in printed)
         text = SESSION.sub(lambda _: f"```console\n{next(sessions)}```", TEXT)

@@ -94,7 +94,7 @@ def with_arguments(program: list[LayerText], label: str, given: str) -> list[Lay
 
 programs = st.lists(layers(), min_size=1, max_size=5)
 CHANGE = re.compile(
-    r"(?:(one|\d+) more (\S+) convolutions? behind it|((?:stride|dilation)=.*?) in (\S+)) "
+    r"(?:(one|\d+) more conv(\S+) behind it|((?:stride|dilation)=.*?) in (\S+)) "
     r"would give (\S+?)(?:,|$)"
 )
 _ARGUMENTS = r"(dilation=(?:(?! in ).)*) in (\S+?)(?:,|$| would)"

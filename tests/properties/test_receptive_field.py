@@ -6,6 +6,8 @@ input position if and only if adding to that position changes the unit.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -17,6 +19,7 @@ from cnndsl.analysis.borders import clean_units
 from cnndsl.analysis.coverage import coverage
 from cnndsl.analysis.dilation_schedule import WindowLayer, covering_dilations, covers
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
+from cnndsl.analysis.resolution import sight
 from cnndsl.backends.reference.run import run
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.activation import Sigmoid
@@ -243,6 +246,24 @@ def test_clean_units_see_no_padding(graph: Graph) -> None:
         ends = axis.interval(unit)
         inside += ends is None or (ends[0] >= 0 and ends[1] < extent)
     assert clean.clean == inside
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs(), st.integers(1, 12))
+def test_an_object_is_seen_wherever_it_lies_or_a_place_is_in_no_field(
+    graph: Graph, extent: int
+) -> None:
+    value = graph.outputs[0].value
+    fields, axis = field(graph, value)
+    producer = graph.producers[value]
+    only = replace(graph, nodes=tuple(n for n in graph.nodes if n is producer))
+    turns = range(-20 * axis.period, 20 * axis.period)
+    ends = [e for unit in turns if (e := axis.interval(unit)) is not None]
+    middle = range(axis.shift)
+    everywhere = all(
+        any(first <= p and p + extent - 1 <= last for first, last in ends) for p in middle
+    )
+    assert (sight(only, fields, (extent,)).anywhere is producer) == everywhere
 
 
 dilated = st.lists(st.integers(1, 9), min_size=1, max_size=4)
