@@ -7,6 +7,8 @@ mixed by their gains (`signal`). The gradient itself is measured in `driver.effe
 
 What the closed form leaves out: borders, and that neighbouring units of one map correlate. Layers
 without weights of their own (average pools, interpolation) are exact below a layer that has some.
+The examples, measured away from borders and averaged over weights, have the sigma that it gives
+within 5 %, but for U-Net's last maps: it gives 12 % less than is measured there.
 """
 
 from __future__ import annotations

@@ -32,6 +32,16 @@ def test_float64_in_gives_float64_out() -> None:
     np.testing.assert_allclose(single, double, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_overflows_is_a_result_without_a_warning() -> None:
+    graph = graph_of(CONV, [float32("N", 3, "L")])
+    weights = {name: np.ones_like(w) for name, w in random_weights(graph, 0).items()}
+    x = np.full((1, 3, 5), 3e38, np.float32)
+    assert np.isposinf(run(graph, {"x": x}, weights)["y"]).all()
+    x[0, 0, 0], x[0, 1, 0] = np.inf, -np.inf
+    assert np.isnan(run(graph, {"x": x}, weights)["y"][0, 0, 0])
+
+
 def test_integer_inputs_take_the_precision_of_the_weights() -> None:
     graph = graph_of(Embedding(entries=5, features=3), [int64("N", "L")])
     weights = random_weights(graph, 0)
