@@ -48,6 +48,20 @@ class UnitField:
             return 1.0
         return float(np.prod([mask.mean() for mask in self.read]))
 
+    def looks_like(self, other: UnitField) -> bool:
+        """Return whether a drawing of the other would be the same."""
+        own, others = (
+            [array for array in (unit.influence, *(unit.read or ())) if array is not None]
+            for unit in (self, other)
+        )
+        return (
+            self.intervals == other.intervals
+            and self.sigma_px == other.sigma_px
+            and self.middle == other.middle
+            and len(own) == len(others)
+            and all(np.array_equal(a, b) for a, b in zip(own, others, strict=True))
+        )
+
     def on(self, axes: Sequence[int]) -> UnitField:
         """Return the field seen along some axes alone; influence is summed over the others."""
 

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cnndsl.ops.base import Array
 from cnndsl.pictures.fields import FieldPicture, ValueFields
 from cnndsl.pictures.panels import COLORS, OBJECT, PADDING, Pair, plane, read_positions
-from cnndsl.pictures.text import shortened
+from cnndsl.pictures.text import shortened, shortened_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PANEL = 3.9
-"""Width of a panel, in inches."""
-_ROW = 0.22
+"""Width that a panel takes with what stands around it, in inches."""
+_SIDE = 3.2
+"""Width of the panel itself; it is as high as its view is, at most so much."""
+_LEFT, _BELOW = 0.55, 0.5
+"""Room for the numbers and names of the axes, in inches."""
+_LINE = 0.18
+"""Height of a line of a title, in inches."""
+_ROW = 0.168
 """Height of a line of the legend, in inches."""
-_HEAD = 0.55
+_HEAD = 0.4
 _MOST_COLUMNS = 3
-_AXIS_NAMES = {2: ("height", "width"), 3: ("depth", "height", "width")}
+_LONGEST = 44
+"""Characters of a panel's title."""
+
+
+_Side: TypeAlias = tuple[Pair, str, str]
+"""Two axes of a volume, and what they are called."""
+
+_SIDES: tuple[_Side, ...] = (
+    ((1, 2), "height", "width"),
+    ((0, 1), "depth", "height"),
+    ((0, 2), "depth", "width"),
+)
+_ALIKE = (_SIDES[0], ((0, 1), "depth", "height or width"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +50,35 @@ class _Panel:
 
 
 def planes(picture: FieldPicture) -> Figure:
-    """Return the figure of fields on an image, or on the three planes of a volume."""
+    """Return the figure of fields on an image, or on the planes of a volume."""
     from matplotlib.figure import Figure
 
-    panels = _panels(picture)
-    columns = 2 if len(panels) == 4 else min(len(panels), _MOST_COLUMNS)
-    rows = ceil(len(panels) / columns)
+    panels, columns = _panels(picture)
+    figure = Figure(facecolor="white")
+    drawn = [_draw(figure, number, panel) for number, panel in enumerate(panels)]
+    rows = [drawn[i : i + columns] for i in range(0, len(drawn), columns)]
     handles = _handles(picture)
-    foot = _ROW * (len(handles) + 1)
-    size = (max(columns * _PANEL, 6.4), _HEAD + rows * _PANEL + foot)
-    figure = Figure(figsize=size, facecolor="white")
+    foot = _ROW * len(handles) + 0.12
+    heights = [max(map(_height, row)) for row in rows]
+    titles = [_LINE * max(a.get_title().count("\n") + 1 for a in row) for row in rows]
+    width = max(columns * _PANEL, 6.4)
+    height = _HEAD + sum(heights) + sum(titles) + len(rows) * _BELOW + foot
+    figure.set_size_inches(width, height)
+    bottom = height - _HEAD
+    for row, side, title in zip(rows, heights, titles, strict=True):
+        bottom -= title + side
+        for number, axes in enumerate(row):
+            left = (width - columns * _PANEL) / 2 + number * _PANEL + _LEFT
+            axes.set_position((left / width, bottom / height, _SIDE / width, side / height))
+        bottom -= _BELOW
     extents = " × ".join(str(n) for n in picture.input_px)
     figure.suptitle(
         f"{shortened(picture.network, 60)}: what its units see of {extents} px",
-        y=1 - 0.12 / size[1],
+        y=1 - 0.12 / height,
         va="top",
         fontsize=11,
         fontweight="bold",
     )
-    grid = figure.add_gridspec(
-        rows,
-        columns,
-        left=0.55 / size[0],
-        right=1 - 0.2 / size[0],
-        top=1 - (_HEAD + 0.25) / size[1],
-        bottom=(foot + 0.45) / size[1],
-        wspace=0.18,
-        hspace=0.28,
-    )
-    for number, panel in enumerate(panels):
-        axes = figure.add_subplot(grid[divmod(number, columns)])
-        said = panel.draw(axes)
-        axes.set_title(shortened(panel.title, 44) + (f"\n{said}" if said else ""))
-        axes.set_ylabel(f"{panel.names[0]} (px)", fontsize=8, labelpad=2)
-        axes.set_xlabel(f"{panel.names[1]} (px)", fontsize=8, labelpad=2)
     figure.legend(
         handles=handles,
         loc="lower left",
@@ -78,35 +90,71 @@ def planes(picture: FieldPicture) -> Figure:
     return figure
 
 
-def _panels(picture: FieldPicture) -> list[_Panel]:
-    """Return all values together, if there are several; then each; then those with holes."""
+def _draw(figure: Figure, number: int, panel: _Panel) -> Axes:
+    """Draw a panel, to be put into its place."""
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(number))
+    said = panel.draw(axes)
+    axes.set_title(panel.title + (f"\n{said}" if said else ""))
+    axes.set_ylabel(f"{panel.names[0]} (px)", fontsize=8, labelpad=2)
+    axes.set_xlabel(f"{panel.names[1]} (px)", fontsize=8, labelpad=2)
+    return axes
+
+
+def _height(axes: Axes) -> float:
+    """Return the height of a panel whose positions are squares, in inches."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    return _SIDE * min(1.0, abs(high - low) / abs(right - left))
+
+
+def _panels(picture: FieldPicture) -> tuple[list[_Panel], int]:
+    """Return what is drawn, and in how many columns.
+
+    All values together, if there are several; then each; then those with holes. Of a volume, each
+    value's planes.
+    """
     colored = list(zip(picture.values, _colors(picture), strict=True))
     if len(picture.input_px) == 3:
-        return [panel for value, color in colored for panel in _volume(picture, value, color)]
+        sides = _ALIKE if _sides_alike(picture) else _SIDES
+        panels = [p for value, color in colored for p in _volume(picture, value, color, sides)]
+        return panels, len(sides) * (2 if sides is _ALIKE and len(colored) > 2 else 1)
     names = ("height", "width")
     found = []
     if len(colored) > 1:
         found.append(_Panel("together", names, _drawing(picture, colored, (0, 1), full=False)))
     for value, color in colored:
         drawn = _drawing(picture, [(value, color)], (0, 1), full=True)
-        found.append(_Panel(value.name, names, drawn))
+        found.append(_Panel(shortened_label(value.name, _LONGEST), names, drawn))
     for value, color in colored:
         if value.units[0].coverage < 1:
-            title = f"{value.name}: holes"
+            title = f"{shortened_label(value.name, _LONGEST - 7)}: holes"
             found.append(_Panel(title, names, _holes(picture, value, color, (0, 1))))
-    return found
+    return found, 2 if len(found) == 4 else min(len(found), _MOST_COLUMNS)
 
 
-def _volume(picture: FieldPicture, value: ValueFields, color: str) -> list[_Panel]:
-    names = _AXIS_NAMES[3]
+def _volume(
+    picture: FieldPicture, value: ValueFields, color: str, sides: Sequence[_Side]
+) -> list[_Panel]:
+    name = shortened_label(value.name, _LONGEST - 23)
     return [
         _Panel(
-            f"{value.name}: {names[a]} by {names[b]}",
-            (names[a], names[b]),
-            _drawing(picture, [(value, color)], (a, b), full=True),
+            f"{name}: {rows} by {columns}",
+            (rows, columns),
+            _drawing(picture, [(value, color)], pair, full=True),
         )
-        for a, b in ((1, 2), (0, 1), (0, 2))
+        for pair, rows, columns in sides
     ]
+
+
+def _sides_alike(picture: FieldPicture) -> bool:
+    """Return whether a volume looks the same over its height as over its width."""
+    units = [unit for value in picture.values for unit in value.units]
+    thing = picture.object_px
+    return (
+        picture.input_px[1] == picture.input_px[2]
+        and (thing is None or thing[1] == thing[2])
+        and all(value.jump_px[1] == value.jump_px[2] for value in picture.values)
+        and all(unit.on((0, 1)).looks_like(unit.on((0, 2))) for unit in units)
+    )
 
 
 def _drawing(
@@ -181,11 +229,14 @@ def _handles(picture: FieldPicture) -> list[Any]:
 
 def described(value: ValueFields, unit: str) -> str:
     """Return a value's line in the legend, extents in `unit`."""
-    name = shortened(value.name, 40)
+    name = shortened_label(value.name, 40)
     if value.whole:
         return f"{name}: sees the whole input"
     size = " × ".join(str(n) for n in value.size_px)
     jumps = value.jump_px if len(set(value.jump_px)) > 1 else value.jump_px[:1]
+    drawn = value.units[0].sizes
+    if drawn != value.size_px:
+        unit += f" over all phases (drawn: {' × '.join(str(n) for n in drawn)})"
     text = f"{name}: {size} {unit}, jump {' × '.join(f'{j:g}' for j in jumps)}"
     sigma = value.units[0].sigma_px
     if sigma is not None:

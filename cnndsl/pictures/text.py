@@ -62,6 +62,16 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def shortened_label(label: str, most: int) -> str:
+    """Return a layer's path without the outermost blocks that would make it longer than `most`."""
+    if len(label) <= most:
+        return label
+    parts = label.split(".")
+    while len(parts) > 1 and len(".".join(parts)) > most - 1:
+        del parts[0]
+    return shortened("…" + ".".join(parts), most)
+
+
 def printable(text: str) -> str:
     """Return text without characters that no picture could show or hold: what files are called."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,8 +228,70 @@ def test_a_picture_says_sizes_jumps_and_what_is_read() -> None:
     assert titles[3] == "block.conv3x3: holes\n27.4 % read"
 
 
-def test_a_volume_is_shown_on_three_planes() -> None:
-    sheet = planes(picture(3))
+def test_the_unit_drawn_is_told_from_the_union_over_phases() -> None:
+    """A unit of the U-Net's output sees 188 or 204 positions, by phase; together they see 215."""
+    shown = ValueFields("mask", (215, 215), (1.0, 1.0), (square(0, 187),))
+    assert described(shown, "px") == "mask: 215 × 215 px over all phases (drawn: 188 × 188), jump 1"
+
+
+def test_a_long_label_keeps_the_layer() -> None:
+    label = "features.residual_stage_4.bottleneck_2.conv3x3_2"
+    units = (square(20, 40),)
+    shown = ValueFields(label, (21, 21), (1.0, 1.0), units)
+    sheet = planes(FieldPicture("net", (60, 60), (shown,)))
+    assert sheet.axes[0].get_title() == "…residual_stage_4.bottleneck_2.conv3x3_2"
+    assert described(shown, "px").startswith("…residual_stage_4.bottleneck_2.conv3x3_2: 21 × 21 px")
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_nothing_lies_on_something_else_or_far_from_it(rank: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    extents = {2: (60, 60), 3: (8, 60, 60)}[rank]
+    sheet = planes(FieldPicture("network", extents, picture(rank).values))
+    canvas = FigureCanvasAgg(sheet)
+    canvas.draw()
+    boxes = [axes.get_tightbbox(canvas.get_renderer()) for axes in sheet.axes]
+    boxes.append(sheet.legends[0].get_window_extent())
+    page = sheet.bbox
+    for number, box in enumerate(boxes):
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1
+        assert not any(box.overlaps(other) for other in boxes[:number])
+    panels, legend = boxes[:-1], boxes[-1]
+    assert 0 < min(b.y0 for b in panels) - legend.y1 < 0.4 * sheet.dpi
+    assert page.y1 - max(b.y1 for b in panels) < 0.6 * sheet.dpi
+
+
+def test_a_volume_is_shown_on_two_planes_where_its_sides_look_alike() -> None:
+    titles = [axes.get_title() for axes in planes(picture(3)).axes]
+    assert titles[:3] == [
+        "block.conv3x3: height by width",
+        "block.conv3x3: depth by height or width",
+        "pooled: height by width",
+    ]
+
+
+@pytest.mark.parametrize("what", ["input", "field", "read", "sigma", "influence", "object"])
+def test_a_volume_is_shown_on_three_planes(what: str) -> None:
+    given = picture(3)
+    values, extents, thing = given.values, given.input_px, None
+    more: dict[str, object] = {}
+    match what:
+        case "input":
+            extents = (60, 60, 50)
+        case "object":
+            thing = (8, 8, 9)
+        case "field":
+            more = {"intervals": ((20, 40), (20, 40), (21, 41))}
+        case "read":
+            more = {"read": (*[np.ones(21, bool)] * 2, np.arange(21) % 2 == 0)}
+        case "sigma":
+            more = {"sigma_px": (4.0, 4.0, 3.0)}
+        case "influence":
+            more = {"influence": np.arange(60.0) + np.zeros((60, 60, 60))}
+    first = replace(values[0], units=(replace(values[0].units[0], **more),))  # type: ignore[arg-type]
+    sheet = planes(FieldPicture("network", extents, (first,), object_px=thing))
     titles = [axes.get_title() for axes in sheet.axes]
     assert titles[:3] == [
         f"block.conv3x3: {plane}"
