@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from cnndsl.analysis.axis_field import AxisField
+from cnndsl.analysis.axis_field import AxisField, cycle, is_broadcast, reads
 from cnndsl.analysis.receptive_field import ReceptiveFields, map_extents
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.local import LocallyConnected
 from cnndsl.ops.pool import AveragePool, MaxPool
+from cnndsl.ops.reach import Everything, PerAxis, Window
 from cnndsl.types.padding import span_of, window_padding
 
 
@@ -22,11 +23,60 @@ class CleanUnits:
     units: int
 
 
+def padding_inside(graph: Graph, fields: ReceptiveFields) -> frozenset[str]:
+    """Return the values on whose way padding stands at places that lie inside the input.
+
+    Behind a crop, and at the cut edges of a transposed convolution, units that read padding see
+    intervals inside the input all the same: intervals do not tell which units are clean.
+    """
+    found: set[str] = set()
+    for node in graph.nodes:
+        if not found.isdisjoint(node.inputs) or _pads_inside(node, fields):
+            found.add(node.output.name)
+    return frozenset(found)
+
+
+def _pads_inside(node: Node, fields: ReceptiveFields) -> bool:
+    types = [fields.sizes.types[name] for name in node.inputs]
+    after = map_extents(fields.sizes.types[node.output.name])
+    for place, name in enumerate(node.inputs):
+        field = fields.of(name)
+        reach = node.op.reach(types, place) if field is not None else None
+        if field is None or not isinstance(reach, PerAxis) or len(reach.axes) != len(field.hull):
+            continue
+        before = map_extents(types[place])
+        for axis, one, extent, units, size in zip(
+            field.hull, reach.axes, before, after, fields.extents, strict=True
+        ):
+            if (
+                axis.whole
+                or one == Window()
+                or isinstance(one, Everything)
+                or is_broadcast(one, extent)
+            ):
+                continue
+            turn = min(cycle(one)[0], units)
+            reading = [reads(one, u) for u in (*range(turn), *range(units - turn, units))]
+            low = min((r[0] for r in reading if r), default=0)
+            high = max((r[-1] for r in reading if r), default=0)
+            # Places a period further out lie further out.
+            below = range(max(low, -axis.period), 0)
+            above = range(extent, min(high + 1, extent + axis.period))
+            ends = [axis.interval(u) for u in below]
+            if any(seen is None or seen[0] >= 0 for seen in ends):
+                return True
+            ends = [axis.interval(u) for u in above]
+            if any(seen is None or seen[1] < size for seen in ends):
+                return True
+    return False
+
+
 def clean_units(fields: ReceptiveFields, value: str) -> CleanUnits | None:
     """Count the units of a value that see no padding; None if its field is irregular or whole.
 
-    Unit i sees padding where its interval begins before position 0 or ends beyond the input's last
-    (Alsallakh et al., "Mind the Pad", 2021).
+    The value must not be among those of `padding_inside`. A unit sees padding where its interval
+    begins before position 0 or ends beyond the input's last (Alsallakh et al., "Mind the Pad",
+    2021).
     """
     field = fields.of(value)
     extents = map_extents(fields.sizes.types[value])

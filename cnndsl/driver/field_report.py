@@ -8,7 +8,13 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from cnndsl.analysis.alignment import Misalignment, misalignments
-from cnndsl.analysis.borders import CleanUnits, UnusedPadding, clean_units, unused_padding
+from cnndsl.analysis.borders import (
+    CleanUnits,
+    UnusedPadding,
+    clean_units,
+    padding_inside,
+    unused_padding,
+)
 from cnndsl.analysis.coverage import Coverage, TooLargeError, coverage
 from cnndsl.analysis.dilation_schedule import (
     WindowLayer,
@@ -146,9 +152,17 @@ class FieldReport:
             field=field,
             placed=placed,
             coverage=None if shares is None else tuple(map(float, shares)),
-            clean=None if self.fields.assumed else clean_units(self.fields, value),
+            clean=self._clean(value),
             effective=self.effective.of(value),
         )
+
+    def _clean(self, value: str) -> CleanUnits | None:
+        known = not self.fields.assumed and value not in self._padding_inside
+        return clean_units(self.fields, value) if known else None
+
+    @cached_property
+    def _padding_inside(self) -> frozenset[str]:
+        return padding_inside(self.graph, self.fields)
 
     def end_points(self) -> tuple[str, ...]:
         """Return the values worth a look: the widest field at each jump in turn, and the outputs.

@@ -11,7 +11,7 @@ import pytest
 from elaborate.elaborating import graph_of
 
 from cnndsl.analysis.alignment import misalignments
-from cnndsl.analysis.borders import CleanUnits, clean_units, unused_padding
+from cnndsl.analysis.borders import CleanUnits, clean_units, padding_inside, unused_padding
 from cnndsl.analysis.coverage import TooLargeError, coverage
 from cnndsl.analysis.dilation_schedule import (
     WindowLayer,
@@ -25,6 +25,7 @@ from cnndsl.analysis.receptive_field import Irregular, ReceptiveFields, receptiv
 from cnndsl.analysis.resolution import resolution_range, sight, unproductive
 from cnndsl.analysis.sizes import NoSizeError
 from cnndsl.diagnostics import CompileError
+from cnndsl.driver.field_report import FieldReport
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
 
@@ -114,6 +115,26 @@ def test_padding_that_starts_reach_further_is_all_read() -> None:
         "output y = x -> conv3(1, stride=2, padding=valid) -> conv3(1, padding=1)"
     )
     assert unused_padding(graph, receptive_fields(graph)) == ()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "crop(2) -> conv3(1, padding=1)",
+        "deconv2(1, stride=2, padding=1) -> conv3(1, padding=1)",
+        "slice(axis=2, start=3, stop=20) -> conv3(1) -> conv1(1)",
+    ],
+)
+def test_padding_behind_a_cut_stands_inside_the_input(layers: str) -> None:
+    graph = text_graph(f"network n\ninput x: float32[N, 1, 32]\noutput y = x -> {layers}")
+    fields = receptive_fields(graph)
+    assert "y" in padding_inside(graph, fields)
+    assert FieldReport(graph, fields).view("y").clean is None
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "yolov3", "unet", "inception_v3"])
+def test_published_networks_pad_at_the_borders_of_the_input(name: str) -> None:
+    assert not padding_inside(*example(name))
 
 
 # -------------------------------------------------------------------- resolution

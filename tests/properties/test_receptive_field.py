@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from properties.networks import GraphBuilder, float32
 
 from cnndsl.analysis.axis_field import AxisField
-from cnndsl.analysis.borders import clean_units
+from cnndsl.analysis.borders import clean_units, padding_inside
 from cnndsl.analysis.coverage import coverage
 from cnndsl.analysis.dilation_schedule import WindowLayer, covering_dilations, covers
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
@@ -233,19 +233,15 @@ def test_the_hull_covers_both_paths_and_the_smallest_is_not_larger(graph: Graph)
                     assert around[0] <= ends[0] <= ends[1] <= around[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(graphs())
 def test_clean_units_see_no_padding(graph: Graph) -> None:
     value = graph.outputs[0].value
-    fields, axis = field(graph, value)
+    fields, _ = field(graph, value)
+    assume(value not in padding_inside(graph, fields))
     clean = clean_units(fields, value)
     assert clean is not None
-    (extent,) = fields.extents
-    inside = 0
-    for unit in range(clean.units):
-        ends = axis.interval(unit)
-        inside += ends is None or (ends[0] >= 0 and ends[1] < extent)
-    assert clean.clean == inside
+    assert clean.clean == len(away_from_borders(graph, fields, value))
 
 
 @settings(max_examples=100, deadline=None)
@@ -302,3 +298,46 @@ def test_a_stack_of_3x3_sees_2n_plus_1(depth: int, dilation: int) -> None:
     found = receptive_fields(b.graph(x)).of(x)
     assert found is not None
     assert found.receptive_field_px == (2 * dilation * depth + 1,) * 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_every_axis_goes_its_own_way(data: st.DataObject) -> None:
+    """Kernels, strides and dilations that differ by axis, in two and three dimensions."""
+    rank = data.draw(st.integers(2, 3))
+    sizes = [data.draw(st.integers(6, 10)) for _ in range(rank)]
+
+    def each(most: int) -> tuple[int, ...]:
+        return tuple(data.draw(st.integers(1, most)) for _ in range(rank))
+
+    b = GraphBuilder("random")
+    x = b.input("x", float32(1, 1, *sizes))
+    try:
+        for _ in range(2):
+            x = b.add(
+                Conv(out_channels=1, kernel=each(3), stride=each(2), dilation=each(2), bias=False),
+                x,
+            )
+        x = b.add(Upsample(scale=each(2), mode="bilinear"), x)
+    except OpError:
+        assume(False)
+    graph = b.graph(x)
+    found = receptive_fields(graph).of(x)
+    assert found is not None
+    positions = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes))
+    batch = np.full((positions.shape[1] + 1, 1, *sizes), 0.2)
+    batch.reshape(len(batch), -1)[np.arange(len(batch) - 1), np.arange(len(batch) - 1)] += 0.5
+    weights = weights_of(graph)
+    results = [run(graph, {"x": one[None]}, weights)[x][0, 0] for one in batch]
+    moves = np.stack([np.abs(r - results[-1]) > 1e-13 for r in results[:-1]])
+    for unit in np.ndindex(*moves.shape[1:]):
+        depends = positions[:, moves[(slice(None), *unit)]]
+        for axis, (field, place) in enumerate(zip(found.hull, unit)):
+            assert set(depends[axis].tolist()) <= seen(field, place, sizes[axis])
+            ends = field.interval(place)
+            assert ends is not None
+            if all(
+                f.interval(u)[0] >= 0 and f.interval(u)[1] < n  # type: ignore[index]
+                for f, u, n in zip(found.hull, unit, sizes)
+            ):
+                assert (depends[axis].min(), depends[axis].max()) == ends
