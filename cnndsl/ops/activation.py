@@ -60,7 +60,10 @@ class LeakyRelu(Elementwise):
         return np.where(x >= 0, x, self.slope * x)
 
     def derivative(self, x: Array) -> Array:
-        return np.where(x >= 0, 1.0, self.slope)
+        return np.where(x >= 0 if self.slope else x > 0, 1.0, self.slope)
+
+    def flat_ends(self) -> tuple[float, float]:
+        return 0.0 if self.slope == 0 else -inf, inf
 
 
 @register
@@ -117,7 +120,11 @@ class Elu(Elementwise):
         return np.where(x >= 0, x, self.alpha * np.expm1(np.minimum(x, 0.0)))
 
     def derivative(self, x: Array) -> Array:
-        return np.where(x >= 0, 1.0, self.alpha * np.exp(np.minimum(x, 0.0)))
+        below = self.alpha * np.exp(np.minimum(x, 0.0))
+        return np.where(x >= 0 if self.alpha else x > 0, 1.0, below)
+
+    def flat_ends(self) -> tuple[float, float]:
+        return 0.0 if self.alpha == 0 else -inf, inf
 
 
 @register
@@ -273,8 +280,7 @@ class Gelu(Elementwise):
     def _phi(self, x: Array) -> Array:
         if self.approximate:
             return sigmoid(sqrt(8 / np.pi) * (x + 0.044715 * x**3))
-        phi: Array = _ERF(x / sqrt(2)) / 2 + 0.5
-        return phi
+        return np.asarray(_ERF(x / sqrt(2)) / 2 + 0.5)
 
 
 @register

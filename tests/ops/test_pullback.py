@@ -136,7 +136,8 @@ def test_at_a_kink_the_flat_side_counts_and_else_the_side_above(op, at, slopes) 
 @pytest.mark.parametrize(
     "op",
     {op for op, _, _ in GRID if isinstance(op, act.Elementwise)}
-    | {act.HardSigmoid(alpha=-2.0, beta=0.5), act.HardSigmoid(alpha=0.0)},
+    | {act.HardSigmoid(alpha=-2.0, beta=0.5), act.HardSigmoid(alpha=0.0)}
+    | {act.LeakyRelu(slope=0.0), act.Elu(alpha=0.0)},
     ids=repr,
 )
 def test_flat_ends_are_where_no_gradient_passes(op: act.Elementwise) -> None:
