@@ -19,8 +19,7 @@ from cnndsl.cli.columns import Cell, field_text, jump_text, text_of
 from cnndsl.cli.options import examples, json_option, settings_option
 from cnndsl.cli.report import Report, table
 from cnndsl.cli.summary_json import cost_json, field_json, number, samples_json
-from cnndsl.diagnostics import CompileError
-from cnndsl.driver.figures import Figures, LayerFigures, figures
+from cnndsl.driver.figures import Figures, LayerFigures, figures_if_planned
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.ir.graph import Graph
@@ -87,11 +86,7 @@ def command(
 def _measure(report: Report, file: Path, settings: Mapping[str, Setting]) -> _Network:
     loaded = load(file, settings)
     report.warnings(loaded.warnings)
-    try:
-        return _Network(file, loaded.graph, figures(loaded.graph, memory=True), None)
-    except CompileError as error:
-        without = figures(loaded.graph, memory=False)
-        return _Network(file, loaded.graph, without, error.diagnostics[0].message)
+    return _Network(file, loaded.graph, *figures_if_planned(loaded.graph))
 
 
 def _totals(network: _Network) -> dict[str, Cell]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,11 +24,9 @@ from cnndsl.cli.columns import (
 from cnndsl.cli.options import examples, json_option, program_argument, settings_option
 from cnndsl.cli.report import Report, table
 from cnndsl.cli.summary_json import as_json
-from cnndsl.diagnostics import CompileError
-from cnndsl.driver.figures import Figures, figures
+from cnndsl.driver.figures import Figures, figures, figures_if_planned
 from cnndsl.driver.load import load
 from cnndsl.elaborate.inputs import Setting
-from cnndsl.ir.graph import Graph
 
 _LONG_LABEL = 30
 """Labels above this length leave a terminal too little room for numbers."""
@@ -82,6 +81,9 @@ def command(
     named = None if columns is None else [name.strip() for name in columns.split(",")]
     names = named or (list(COLUMNS) if as_csv else list(DEFAULT))
     chosen = [column(name) for name in names]
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise click.UsageError(f"column {twice[0]!a} is named twice")
     by = None if sort is None else column(sort)
     asked = named is not None and any(c.needs_plan for c in chosen)
     asked = asked or (by is not None and by.needs_plan)
@@ -91,7 +93,7 @@ def command(
     if asked:
         found = figures(loaded.graph, memory=True, depth=depth)
     elif report.as_json or as_csv:
-        found, missing = _with_memory(loaded.graph, depth)
+        found, missing = figures_if_planned(loaded.graph, depth=depth)
     else:
         found = figures(loaded.graph, memory=False, depth=depth)
     rows = found.layers if by is None else sorted_rows(found.layers, by, found.summary)
@@ -139,14 +141,6 @@ def outline(labels: list[str]) -> list[str]:
         shown.append("  " * shared + ".".join(parts[shared:]))
         before = parts
     return shown
-
-
-def _with_memory(graph: Graph, depth: int | None) -> tuple[Figures, str | None]:
-    """Return figures with planned memory, or without it and why."""
-    try:
-        return figures(graph, memory=True, depth=depth), None
-    except CompileError as error:
-        return figures(graph, memory=False, depth=depth), error.diagnostics[0].message
 
 
 def _heading(found: Figures) -> None:

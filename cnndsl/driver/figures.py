@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cnndsl.analysis.cost import LayerCost, Summary, fold, summarize
 from cnndsl.analysis.receptive_field import ReceptiveFields, ValueField, receptive_fields
 from cnndsl.analysis.sizes import NoSizeError
+from cnndsl.diagnostics import CompileError
 from cnndsl.ir.graph import Graph
 
 
@@ -33,10 +34,6 @@ class Figures:
     fields: ReceptiveFields | None
     peak_memory_bytes: int | None
 
-    def of_output(self) -> ValueField | None:
-        """Return the field of the network's (first) output."""
-        return self.layers[-1].field if self.layers else None
-
 
 def figures(graph: Graph, *, memory: bool, depth: int | None = None) -> Figures:
     """Measure a network; with `memory` plan it for numba-cpu, too, as one sample.
@@ -60,8 +57,7 @@ def figures(graph: Graph, *, memory: bool, depth: int | None = None) -> Figures:
     inside: dict[str, list[int]] = {}
     for layer in summary.layers:
         if layer.label in live:
-            for label in _row_labels(layer, depth):
-                inside.setdefault(label, []).append(live[layer.label])
+            inside.setdefault(_row_label(layer, depth), []).append(live[layer.label])
     return Figures(
         summary,
         tuple(
@@ -77,8 +73,16 @@ def figures(graph: Graph, *, memory: bool, depth: int | None = None) -> Figures:
     )
 
 
-def _row_labels(layer: LayerCost, depth: int | None) -> tuple[str, ...]:
+def figures_if_planned(graph: Graph, *, depth: int | None = None) -> tuple[Figures, str | None]:
+    """Measure a network with planned memory; where that cannot be, without it, and say why."""
+    try:
+        return figures(graph, memory=True, depth=depth), None
+    except CompileError as error:
+        return figures(graph, memory=False, depth=depth), error.diagnostics[0].message
+
+
+def _row_label(layer: LayerCost, depth: int | None) -> str:
     """Return the label of the row that a layer lies in."""
     if depth is None or len(layer.blocks) < depth:
-        return (layer.label,)
-    return (layer.blocks[depth - 1][0],)
+        return layer.label
+    return layer.blocks[depth - 1][0]

@@ -50,6 +50,11 @@ def test_an_unknown_column_is_a_usage_error_with_the_nearest(run: Any) -> None:
     assert "columns are layer, op, shape" in run("--columns", "zzz").err
 
 
+def test_a_column_named_twice_is_a_usage_error(run: Any) -> None:
+    found = run("--columns", "layer,macs,macs")
+    assert (found.code, "column 'macs' is named twice" in found.err) == (2, True)
+
+
 def test_help_names_every_column(run: Any) -> None:
     out = run("--help").out
     assert all(f"\n    {name} " in out for name in COLUMNS)

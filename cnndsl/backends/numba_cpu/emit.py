@@ -6,7 +6,6 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
-from math import inf
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -184,6 +183,3 @@ def _dispatch(
             else:
                 result.append(signature)
     return tuple(result)
-
-
-__all__ = ["ModuleContext", "emit", "inf"]
