@@ -109,7 +109,7 @@ def _read_archive(graph: Graph, path: Path) -> Inputs:
 
 
 def _fitting(graph: Graph, arrays: Inputs, path: Path) -> dict[str, int]:
-    """Return the sizes of the symbols; raise CompileError that names the file which does not fit."""
+    """Return the sizes of the symbols; raise CompileError naming the file that does not fit."""
     try:
         return check_inputs(graph, arrays)
     except CompileError as error:
