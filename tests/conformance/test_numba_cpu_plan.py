@@ -28,6 +28,7 @@ from properties.networks import Network, networks
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
+from cnndsl.types.tensor import DType, TensorType
 
 MORE_OF_THE_SAME = ("resnet101", "resnet152", "squeezenet1_1", "vgg11", "vgg13", "vgg19")
 EXAMPLES = sorted(
@@ -133,6 +134,40 @@ def test_what_lay_in_the_arena_does_not_reach_a_result(rank: int) -> None:
     poison(net)
     for name, value in net(**inputs).items():
         np.testing.assert_array_equal(value, first[name], err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["inception", "unet_padded"])
+def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
+    """Before each step all but the living maps is filled with NaN; a step writes its maps alone."""
+    graph = optimize(load(EXAMPLES[0].parent / f"{name}.cnn").graph).graph
+    sizes = {s: {"N": 2, "h": 2, "w": 1}.get(s, 33) for s in graph.symbols}
+    types = {i.value.name: TensorType(DType.FLOAT32, i.value.type.at(sizes)) for i in graph.inputs}
+    inputs = random_arrays(types, seed=1)
+    module = module_of(graph)
+    net = module.load(random_weights(graph, seed=2), threads=1)
+    expected = net(**inputs)
+    plan = net._plan({name: value.shape for name, value in inputs.items()})
+    table, floats, externals, (arena, *_) = plan.context()
+    results = {name: np.empty(shape, np.float32) for name, shape in plan.results.items()}
+    for row, column, name in externals:
+        table[row, column] = (results if name in results else inputs)[name].ctypes.data
+    start = -arena.ctypes.data % module.ALIGNMENT
+
+    def lies(maps: Any) -> Any:
+        found = np.zeros(len(arena), bool)
+        for m in maps:
+            found[start + m.offset : start + m.offset + m.bytes] = True
+        return found
+
+    for place, step in enumerate(plan.steps):
+        arena[~lies(m for m in plan.maps if m.first <= place <= m.last)] = 0xFF
+        before = arena.copy()
+        one = slice(place, place + 1)
+        module.run(table[one].copy(), floats[one].copy(), np.zeros(16, np.int64))
+        assert not ((arena != before) & ~lies(step[4])).any(), step[3]
+        assert all(m.first <= place <= m.last for m in step[4]), step[3]
+    (result,) = results.values()
+    np.testing.assert_array_equal(result, expected)
 
 
 @pytest.fixture(scope="module")
