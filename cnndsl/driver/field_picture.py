@@ -22,13 +22,13 @@ def picture(
     image: Path | None = None,
     object_px: tuple[int, ...] | None = None,
     measured: Mapping[str, Measured] | None = None,
-    *,
-    effective: bool = True,
+    units: Sequence[tuple[int, ...]] = (),
 ) -> FieldPicture:
-    """Return the picture of some values' fields: each one's central unit, and the corners.
+    """Return the picture of some values' fields: of some units, or the central one and the corners.
 
-    The effective field is the measured one where there is one, else (with `effective`) the closed
-    form. Raises CompileError where sizes are not known or the image cannot be used.
+    The effective field, of the first, is the measured one where there is one, else the closed form.
+    Raises CompileError where sizes are not known, a value has no such unit, or the image cannot be
+    used.
     """
     fields = report.fields
     if fields.assumed:
@@ -51,7 +51,7 @@ def picture(
         network=report.graph.name,
         input_px=fields.extents,
         values=tuple(
-            _value(report, value, read.get(value), (measured or {}).get(value), effective)
+            _value(report, value, read.get(value), (measured or {}).get(value), units)
             for value in values
         ),
         image=None if image is None else _image(image, fields.extents),
@@ -64,37 +64,29 @@ def _value(
     value: str,
     read: tuple[AxisPositions, ...] | None,
     measured: Measured | None,
-    effective: bool,
+    chosen: Sequence[tuple[int, ...]],
 ) -> ValueFields:
     view = report.view(value)
     axes = view.field.hull
     extents = view.map_extents if len(view.map_extents) == len(axes) else (1,) * len(axes)
     centre = tuple(n // 2 for n in extents)
     corners = (tuple(0 for _ in extents), tuple(n - 1 for n in extents))
-    units = []
-    for unit in dict.fromkeys((centre, *corners)):
-        intervals = tuple(a.interval(u) for a, u in zip(axes, unit, strict=True))
-        if any(i is None for i in intervals):
+    units: list[UnitField] = []
+    for unit in dict.fromkeys(chosen or (centre, *corners)):
+        intervals = tuple(i for i in report.intervals(value, unit) if i is not None)
+        if len(intervals) < len(axes):
             continue
         sigma = place = influence = None
-        if unit == centre and measured is not None:
+        if not units and measured is not None:
             influence = measured.energy
-        elif unit == centre and effective and view.effective is not None:
+        elif not units and view.effective is not None:
             sigma = tuple(e.sigma_px for e in view.effective)
             place = tuple(
                 e.centre + float(u * a.jump)
                 for e, u, a in zip(view.effective, unit, axes, strict=True)
             )
-        units.append(
-            UnitField(
-                unit,
-                tuple(i for i in intervals if i is not None),
-                None if read is None else _masks(read, unit),
-                sigma,
-                place,
-                influence,
-            )
-        )
+        masks = None if read is None else _masks(read, unit)
+        units.append(UnitField(unit, intervals, masks, sigma, place, influence))
     if not units:
         raise CompileError(
             Diagnostic(code="CNN502", message=f"the units of {value} that are drawn see nothing")

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from cnndsl.analysis.alignment import Misalignment, misalignments
+from cnndsl.analysis.axis_field import Interval
 from cnndsl.analysis.borders import (
     CleanUnits,
     UnusedPadding,
@@ -61,6 +62,15 @@ class View:
     coverage: tuple[float, ...] | None
     clean: CleanUnits | None
     effective: tuple[EffectiveField, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one unit of a value sees: first and last input position, per axis; borders ignored."""
+
+    view: View
+    unit: tuple[int, ...]
+    intervals: tuple[Interval | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +165,43 @@ class FieldReport:
             clean=self._clean(value),
             effective=self.effective.of(value),
         )
+
+    def intervals(self, value: str, unit: Sequence[int]) -> tuple[Interval | None, ...]:
+        """Return what one unit of a value sees along each axis of the input.
+
+        Raises CompileError (CNN207, CNN306, CNN318) where places are not known or the value has no
+        such unit.
+        """
+        view = self.view(value)
+        axes = len(view.field.hull)
+        extents = view.map_extents if len(view.map_extents) == axes else (1,) * axes
+        shown = ",".join(map(str, unit))
+        if self.fields.assumed:
+            symbol = self.fields.assumed[0]
+            raise CompileError(
+                Diagnostic(
+                    code="CNN207",
+                    message=f"what unit {shown} of {view.layer} sees depends on the size {symbol}",
+                    help=f"give it with --set {symbol}=224",
+                )
+            )
+        if len(unit) != axes:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN306",
+                    message=f"unit {shown} has {len(unit)} numbers, {view.layer} has {axes} axes",
+                    help="give one number per axis, as in --unit " + ",".join(["0"] * axes),
+                )
+            )
+        if any(u >= n for u, n in zip(unit, extents, strict=True)):
+            raise CompileError(
+                Diagnostic(
+                    code="CNN318",
+                    message=f"{view.layer} has {'x'.join(map(str, extents))} units, and no {shown}",
+                    help="the last is " + ",".join(str(n - 1) for n in extents),
+                )
+            )
+        return tuple(a.interval(u) for a, u in zip(view.field.hull, unit, strict=True))
 
     def _clean(self, value: str) -> CleanUnits | None:
         known = not self.fields.assumed and value not in self._padding_inside

@@ -74,6 +74,7 @@ def test_json_has_everything(cnndsl: Any) -> None:
         "input": "image",
         "input_extents": [16, 16],
         "symbols_without_size": [],
+        "units": [],
         "irregular": {},
         "misalignments": [],
         "holes": [],
@@ -88,6 +89,33 @@ def test_json_has_everything(cnndsl: Any) -> None:
         },
         "diagnostics": [],
     }
+
+
+def test_chosen_units(cnndsl: Any) -> None:
+    command = ("rf", "net.cnn", "--at", "features", "--unit", "0,7", "--unit", "3,3")
+    assert "0,7 of maxpool2x2 sees rows -1 to 2, columns 13 to 16" in cnndsl(*command).out
+    units = cnndsl(*command, "--json").json["units"]
+    assert [u["unit"] for u in units] == [[0, 7], [3, 3]]
+    assert units[1]["intervals_px"] == [[5, 8], [5, 8]]
+    measured = cnndsl(*command, "--measured", "--samples", 1, "--json").json["values"][0]
+    assert measured["measured"]["unit"] == [0, 7]
+    write("network n\ninput x: float32[N, 1, T]\noutput y = x -> conv3(1)\n")
+    refused = cnndsl("rf", "p.cnn", "--at", "y", "--unit", "3")
+    assert (refused.code, "CNN207" in refused.err) == (1, True)
+    write("network n\ninput x: float32[N, 1, 9]\noutput y = x -> deconv1(1, stride=2)\n")
+    seen = cnndsl("rf", "p.cnn", "--at", "y", "--unit", "4", "--unit", "5")
+    assert "4 of deconv1 sees positions 2 to 2" in seen.out
+    assert "5 of deconv1 sees nothing of the input" in seen.out
+
+
+def test_pictures_of_chosen_units_differ(cnndsl: Any) -> None:
+    pytest.importorskip("matplotlib")
+    pictures = []
+    for place in ("0,0", "5,5"):
+        command = ("rf", "net.cnn", "--at", "features", "--unit", place, "-o", "p.png")
+        assert cnndsl(*command).code == 0
+        pictures.append(Path("p.png").read_bytes())
+    assert pictures[0] != pictures[1]
 
 
 def test_holes_and_a_schedule(cnndsl: Any) -> None:
@@ -179,6 +207,10 @@ def test_a_photograph_under_the_fields(cnndsl: Any) -> None:
         (("--measured",), 2, "--measured needs --at"),
         (("--seed", "3"), 2, "serve --measured"),
         (("--all", "--at", "features"), 2, "exclude each other"),
+        (("--unit", "0,0"), 2, "--unit needs --at"),
+        (("--at", "features", "--unit", "8,0"), 1, "the last is 7,7"),
+        (("--at", "features", "--unit", "3"), 1, "--unit 0,0"),
+        (("--at", "features", "--unit", "-1,0"), 2, "is not a place"),
         (("-o", "rf.gif"), 2, ".png, .svg, .pdf"),
     ],
 )
