@@ -26,12 +26,13 @@ _MOST_TAPS = 4096
 def strips(picture: FieldPicture) -> Figure:
     """Return the figure of fields along one axis."""
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
     signal = picture.image is not None
     lines = len(picture.values) + signal
-    height = 1.35 + _STRIP * 1.35 * lines
+    height = 1.12 + _STRIP * 1.35 * lines
     figure = Figure(figsize=(_WIDTH, height), facecolor="white")
-    axes = figure.add_axes((0.03, 0.62 / height, 0.94, 1 - 1.15 / height))
+    axes = figure.add_axes((0.03, 0.48 / height, 0.94, 1 - 0.92 / height))
     (length,) = picture.input_px
     low = min(0, *(u.intervals[0][0] for v in picture.values for u in v.units))
     high = max(length - 1, *(u.intervals[0][1] for v in picture.values for u in v.units))
@@ -63,6 +64,7 @@ def strips(picture: FieldPicture) -> Figure:
             fontsize=8.5,
             va="bottom",
             fontweight="bold",
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # crosses the borders
             zorder=9,
         )
     if picture.object_px is not None:
