@@ -152,7 +152,7 @@ def text_of(cell: Cell) -> str:
         case int():
             return f"{cell:,}"
         case float():
-            return f"{cell:.1f}"
+            return "<0.1" if 0 < cell < 0.05 else f"{cell:.1f}"  # what is not zero never reads 0.0
         case _:
             return str(cell)
 

@@ -153,6 +153,17 @@ def test_json_has_all_fields(run: Any) -> None:
     assert data["not_counted"][0].startswith("negation")
 
 
+def test_a_small_share_does_not_read_zero(cnndsl: Any) -> None:
+    Path("small.cnn").write_text(
+        "network small\ninput x: float32[N, 64, 64, 64]\n"
+        "output y = x -> conv3x3(64) -> global_avgpool -> dense(2)\n"
+    )
+    lines = cnndsl("summary", "small.cnn", "--columns", "op,macs,macs_share").out.splitlines()
+    found = [line.split() for line in lines]
+    assert ["dense", "128", "<0.1"] in found
+    assert ["conv3x3", "150,994,944", "100.0"] in found
+
+
 def test_a_batch_given_a_size_is_said(run: Any) -> None:
     assert "figures for" not in run().out
     assert "\n  figures for a batch of 4\n" in run("--set", "N=4").out
