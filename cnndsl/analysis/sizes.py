@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
+from cnndsl.types.extents import symbols_of
 from cnndsl.types.tensor import TensorType
 
 _ASSUMED = 4096
@@ -53,3 +55,26 @@ def definite_sizes(graph: Graph, sizes: Mapping[str, int] | None = None) -> Size
         size *= 16
         if not assumed or size > _LARGEST_ASSUMED:
             raise NoSizeError(f"{empty} is empty at {values}")
+
+
+def required_sizes(graph: Graph, known: Mapping[str, int], purpose: str) -> dict[str, int]:
+    """Return the known size of every symbol; raise CompileError (CNN207) for those without one.
+
+    `purpose` ends the sentence "the size H must be known to ...".
+    """
+    wanting = [symbol for symbol in graph.symbols if symbol not in known]
+    if wanting:
+        raise CompileError(
+            Diagnostic(
+                code="CNN207",
+                message=f"the size {symbol} must be known to {purpose}",
+                span=next(
+                    i.span
+                    for i in graph.inputs
+                    if any(symbol in symbols_of(e) for e in i.value.type.shape)
+                ),
+                help=f"give it with --set {symbol}=224, or write a usual size: {symbol} = 224",
+            )
+            for symbol in wanting
+        )
+    return {symbol: known[symbol] for symbol in graph.symbols}

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.analysis.sizes import required_sizes
 from cnndsl.driver.memory import require_room_to_run
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
-from cnndsl.types.extents import symbols_of
 
 
 def usual_sizes(graph: Graph, batch: int = 1) -> dict[str, int]:
@@ -19,22 +18,7 @@ def usual_sizes(graph: Graph, batch: int = 1) -> dict[str, int]:
     Raises CompileError naming every symbol that has none.
     """
     sizes = {**dict.fromkeys(graph.batch_symbols, batch), **dict(graph.usual_sizes)}
-    wanting = [symbol for symbol in graph.symbols if symbol not in sizes]
-    if wanting:
-        raise CompileError(
-            Diagnostic(
-                code="CNN207",
-                message=f"the size {symbol} must be known to make an input",
-                span=next(
-                    i.span
-                    for i in graph.inputs
-                    if any(symbol in symbols_of(e) for e in i.value.type.shape)
-                ),
-                help=f"give it with --set {symbol}=224, or write a usual size: {symbol} = 224",
-            )
-            for symbol in wanting
-        )
-    return sizes
+    return required_sizes(graph, sizes, "make an input")
 
 
 def random_inputs(graph: Graph, seed: int, sizes: Mapping[str, int]) -> dict[str, Array]:

@@ -12,9 +12,10 @@ from conformance.test_numba_cpu_plan import traced_plan
 from hypothesis import HealthCheck, Phase, given, settings
 from properties.networks import Network, networks
 
-from cnndsl.backends.numba_cpu.plan import LANES, known_sizes, peak_memory_bytes, planned_memory
+from cnndsl.backends.numba_cpu.plan import LANES, peak_memory_bytes, planned_memory
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.load import load
+from cnndsl.driver.samples import usual_sizes
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
 
@@ -55,7 +56,7 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
 @pytest.mark.parametrize("name", ["lenet", "inception", "resnet18"])
 def test_examples_plan_as_their_modules_do(name: str) -> None:
     graph = load(EXAMPLES / f"{name}.cnn").graph
-    check_against_module(graph, known_sizes(graph))
+    check_against_module(graph, usual_sizes(graph))
 
 
 @settings(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from cnndsl.analysis.sizes import required_sizes
 from cnndsl.backends.numba_cpu.emit import emit_plan
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
-from cnndsl.types.extents import symbols_of
 
 LANES = 16
 """Channels of a block in memory: those of AVX-512, so that figures are equal on every machine."""
@@ -64,7 +64,9 @@ def planned_memory(graph: Graph, sizes: Mapping[str, int] | None = None) -> Plan
     sample unless `sizes` says more. Raises CompileError: CNN207 for a symbol without a size,
     CNN204 for sizes at which a map is empty, CNN702 for what the target does not support.
     """
-    known = known_sizes(graph, sizes)
+    one_sample = dict.fromkeys(graph.batch_symbols, 1)
+    known = {**dict(graph.usual_sizes), **one_sample, **(sizes or {})}
+    known = required_sizes(graph, known, "plan memory")
     optimized = optimize(graph).graph
     module = _planning(optimized)
     shapes = {i.value.name: i.value.type.at(known) for i in optimized.inputs}
@@ -76,28 +78,6 @@ def planned_memory(graph: Graph, sizes: Mapping[str, int] | None = None) -> Plan
             Diagnostic(code="CNN204", message=f"at {at}: {error}", help="give larger sizes")
         ) from None
     return PlannedMemory(plan.arena_bytes, _live_bytes(plan, module["ALIGNMENT"]))
-
-
-def known_sizes(graph: Graph, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Return a size for every symbol; raises CompileError (CNN207) for those without one."""
-    one_sample = dict.fromkeys(graph.batch_symbols, 1)
-    known = {**dict(graph.usual_sizes), **one_sample, **(sizes or {})}
-    wanting = [symbol for symbol in graph.symbols if symbol not in known]
-    if wanting:
-        raise CompileError(
-            Diagnostic(
-                code="CNN207",
-                message=f"the size {symbol} must be known to plan memory",
-                span=next(
-                    i.span
-                    for i in graph.inputs
-                    if any(symbol in symbols_of(e) for e in i.value.type.shape)
-                ),
-                help=f"give it with --set {symbol}=224, or write a usual size: {symbol} = 224",
-            )
-            for symbol in wanting
-        )
-    return {symbol: known[symbol] for symbol in graph.symbols}
 
 
 def _planning(graph: Graph) -> dict[str, Any]:
