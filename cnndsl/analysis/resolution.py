@@ -27,11 +27,11 @@ def widening(graph: Graph, fields: ReceptiveFields) -> Iterator[tuple[Node, Valu
 
 @dataclass(frozen=True, slots=True)
 class ResolutionRange:
-    """Input sizes, per axis, between which every layer adds something and nothing is out of sight.
+    """Input sizes, per axis, between which all reach is used and nothing is out of sight.
 
-    Below `low`, the smallest path into some layer's result sees more than the whole input: that
-    layer's windows find nothing that was not seen before. Above `high` no unit before the global
-    pool sees the whole input. (Richter et al., "Should You Go Deeper?", 2021; the range is
+    Below `low`, even the smallest path into some layer's result is wider than the input: a part of
+    that layer's reach is lost beyond the borders. Above `high` no unit before the global pool sees
+    the whole input. (Richter et al., "Should You Go Deeper?", 2021; the range is
     rfa_toolbox's input_resolution_range.)
     """
 

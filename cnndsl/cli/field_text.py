@@ -118,8 +118,8 @@ def findings(
         yield (
             "input",
             (
-                f"productive from {_axes(low)} to {_axes(high)}: below, some layer sees nothing "
-                "new; above, no unit sees the whole input"
+                f"productive from {_axes(low)} to {_axes(high)}: below, some layer reaches beyond "
+                "the input on every path; above, no unit sees the whole input"
             ),
         )
     idle = found.unproductive

@@ -68,14 +68,6 @@ class Measured:
         axes = range(share.ndim)
         return tuple(share.sum(axis=tuple(a for a in axes if a != axis)) for axis in axes)
 
-    def share_within(self, extents: Sequence[float]) -> float:
-        """Return the share of the energy in a box of these extents around the mean position."""
-        inside = self.energy
-        for axis, (extent, centre) in enumerate(zip(extents, self.centre_px, strict=True)):
-            away = np.abs(np.arange(self.energy.shape[axis]) - centre)
-            inside = inside.compress(away <= extent / 2, axis=axis)
-        return float(inside.sum() / self.energy.sum())
-
     def extent_px(self, share: float = 0.95) -> tuple[int, ...]:
         """Return, per axis, over how many positions around the middle a share of it lies."""
         found = []

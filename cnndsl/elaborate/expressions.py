@@ -21,6 +21,7 @@ from cnndsl.elaborate.questions import VALUE_QUESTIONS, network_number
 from cnndsl.elaborate.scope import Binding, Kind, Scope
 from cnndsl.elaborate.values import (
     POISON,
+    Builtin,
     Layer,
     ListValue,
     OpWord,
@@ -249,7 +250,7 @@ def compare_values(ctx: Context, e: ast.Comparison, left: Value, right: Value) -
             "CNN309",
             f"`{e.operator}` does not take {describe(left)} and {describe(right)}",
             e.span,
-            help="layers compose with an arrow: `x -> layer`" if is_layer_like(right) else None,
+            help=_mend_comparison(left, right),
         )
     except UndecidedError as error:
         symbolic = error.left if isinstance(error.left, Dim) else error.right
@@ -262,6 +263,13 @@ def compare_values(ctx: Context, e: ast.Comparison, left: Value, right: Value) -
             e.span,
             help=give_sizes(symbolic),
         )
+
+
+def _mend_comparison(left: Value, right: Value) -> str | None:
+    for side in (left, right):
+        if isinstance(side, Builtin):
+            return f"ask it of a value: `{side.name}(x)`"
+    return "layers compose with an arrow: `x -> layer`" if is_layer_like(right) else None
 
 
 def _inner(operator: str) -> str:
@@ -285,6 +293,13 @@ def _call(ctx: Context, e: ast.Call) -> Value:
     elif e.function.name in VALUE_QUESTIONS:
         # `macs` alone is a number, `macs(x)` a question.
         function = VALUE_QUESTIONS[e.function.name]
+    elif e.function.name in NETWORK_FACTS:
+        return ctx.error(
+            "CNN309",
+            f"`{e.function.name}` is a number of the whole network and cannot be called",
+            e.span,
+            help=f"leave out the arguments: `{e.function.name}`",
+        )
     else:
         function = resolve(ctx, e.function, "CNN302")
     passed = []

@@ -40,6 +40,8 @@ _LAYERS = {
     "swish": "`silu`",
     "hardswish": "`hard_swish`",
     "hardsigmoid": "`hard_sigmoid`",
+    "rf": "`receptive_field(x)`",
+    "receptivefield": "`receptive_field(x)`",
 }  # fmt: skip
 
 _ARGUMENTS = {
@@ -76,6 +78,8 @@ _VALUES = {
     "False": "write `false`",
     "None": "leave the argument out",
     "null": "leave the argument out",
+    "flops": "write `2 * macs`: two per multiply-accumulate",
+    "parameters": "write `params`",
 }
 
 
@@ -93,5 +97,5 @@ def foreign_argument(name: str, known: tuple[str, ...]) -> str | None:
 
 
 def foreign_value(name: str) -> str | None:
-    """Return the help for a constant as Python or JavaScript write it."""
+    """Return the help for a constant of Python or JavaScript, or a figure that has another name."""
     return _VALUES.get(name)

@@ -107,8 +107,6 @@ def test_a_value_without_a_map_is_one_unit() -> None:
     found = measured(b.graph(v), {}, {}, v)
     assert found.unit == ()
     np.testing.assert_allclose(found.energy, 1 / 400)
-    assert found.share_within((2, 5)) == pytest.approx(0.5)
-    assert found.share_within((4, 5)) == pytest.approx(1)
 
 
 def test_shares_and_extents() -> None:
@@ -117,7 +115,6 @@ def test_shares_and_extents() -> None:
     found = Measured("v", (0, 15), "x", energy, 1)
     assert found.centre_px == (0, 14.5)
     assert found.sigma_px == pytest.approx((0, np.sqrt(99 / 12)))
-    assert found.share_within((1, 4)) == pytest.approx(0.4)
     assert found.extent_px(0.5) == (1, 6)
     assert found.extent_px(1.0)[1] == 10
 

@@ -102,6 +102,7 @@ def test_loops_build_networks() -> None:
         ("assert receptive_field(x, 3) == 1", "CNN306", "receptive_field(x, 3)"),
         ("assert macs(x, x) < 3", "CNN305", "macs(x, x)"),
         ("assert receptive_field > 3", "CNN309", "receptive_field > 3"),
+        ("assert peak_memory(x) < 3MB", "CNN309", "peak_memory(x)"),
         ("return x", "CNN315", "return x"),
     ],
 )
