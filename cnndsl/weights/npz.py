@@ -75,6 +75,8 @@ def _checked_entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
             raise WeightsFormatError(f"its entry {shown(name)} is not a .npy file")
         if name in found:
             raise WeightsFormatError(f"it names {shown(name)} twice")
+        if not 0 <= info.header_offset < size:
+            raise WeightsFormatError(f"its entry {shown(name)} lies outside the file")
         found[name] = info
     return found
 

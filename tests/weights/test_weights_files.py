@@ -167,6 +167,14 @@ def test_damaged_npz_is_read_or_refused(data: st.DataObject) -> None:
     damaged_is_read_or_refused(bytes(content), ".npz")
 
 
+def test_every_damaged_byte_of_the_npz_directory_is_read_or_refused() -> None:
+    sound = npz.serialize(TENSORS)
+    for place in range(sound.index(b"PK\x01\x02"), len(sound)):
+        content = bytearray(sound)
+        content[place] = 255
+        damaged_is_read_or_refused(bytes(content), ".npz")
+
+
 class Bomb:
     def __reduce__(self) -> Any:
         return (exec, ("raise SystemExit('a pickle was loaded')",))
