@@ -35,7 +35,7 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     plan = traced_plan(module, optimize(graph).graph, sizes, threads=3)
     memory = planned_memory(graph, sizes)
     assert memory.arena_bytes == plan.arena_bytes
-    steps = [step for step in plan.steps if step[0] is not module.clear_halo]
+    steps = [step for step in plan.steps if step.kernel is not module.clear_halo]
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for place, touched in enumerate(plan.touched):
@@ -47,7 +47,7 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
         alive = sum(
             -(-m.bytes // 64) * 64 for m in plan.maps if first[id(m)] <= place <= last[id(m)]
         )
-        label = step[3] or "input"
+        label = step.label or "input"
         found[label] = max(found.get(label, 0), alive)
     assert memory.live_bytes == found
     assert max(found.values()) <= memory.arena_bytes

@@ -51,9 +51,11 @@ def traced_plan(module: Any, graph: Graph, sizes: dict[str, int], threads: int) 
     touched: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
 
     class Traced(module.Plan):  # type: ignore[misc, name-defined]
-        def step(self, kernel: Any, chunks: int, reads: Any, writes: Any, arguments: Any) -> None:
+        def step(
+            self, kernel: Any, chunks: int, reads: Any, writes: Any, arguments: Any, **more: Any
+        ) -> None:
             touched.append((tuple(reads), tuple(writes)))
-            super().step(kernel, chunks, reads, writes, arguments)
+            super().step(kernel, chunks, reads, writes, arguments, **more)
 
     # Zeros will do, for nothing is computed.
     weights = {p.value.name: np.zeros(p.spec.shape, np.float32) for p in graph.parameters}

@@ -97,7 +97,7 @@ def _live_bytes(plan: Any, alignment: int) -> dict[str, int]:
         change[m.first] += size
         change[m.last + 1] -= size
     largest: dict[str, int] = {}
-    for (_, _, _, label, _), alive in zip(plan.steps, accumulate(change), strict=False):
-        label = label or "input"
+    for step, alive in zip(plan.steps, accumulate(change), strict=False):
+        label = step.label or "input"
         largest[label] = max(largest.get(label, 0), alive)
     return largest
