@@ -71,8 +71,9 @@ def check_buffers(module: Any, plan: Any) -> None:
     lives: dict[int, list[int]] = {id(m): [] for m in plan.maps}
     written: set[int] = set()
     layers = iter(plan.touched)
-    for place, (kernel, _, _, label, writes) in enumerate(plan.steps):
-        if kernel is module.clear_halo:
+    for place, step in enumerate(plan.steps):
+        label, writes = step.label, step.writes
+        if step.kernel is module.clear_halo:
             assert id(writes[0]) not in written, f"{label}: a halo is cleared after its map is made"
             reads: tuple[Any, ...] = ()
         else:
@@ -84,7 +85,8 @@ def check_buffers(module: Any, plan: Any) -> None:
                 assert id(m) in written, f"{label} reads a map that no step has made"
             for m in writes:
                 cleared = any(
-                    k is module.clear_halo and w[0] is m for k, _, _, _, w in plan.steps[:place]
+                    earlier.kernel is module.clear_halo and earlier.writes[0] is m
+                    for earlier in plan.steps[:place]
                 )
                 assert cleared or not any(m.before + m.after), f"{label}: a halo is not cleared"
             written.update(id(m) for m in writes)
