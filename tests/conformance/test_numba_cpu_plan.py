@@ -232,7 +232,7 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
         plan, x, y, zeros, zeros, [(0, 0, 0)],
         in_channels=in_channels, out_channels=out_channels, groups=groups,
     )  # fmt: skip
-    _, chunks, arguments, _, _ = plan.steps[-1]
+    chunks, arguments = plan.steps[-1].chunks, plan.steps[-1].arguments
     values = arguments()
     written: Counter[int] = Counter()
 
