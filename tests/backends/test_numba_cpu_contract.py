@@ -255,7 +255,7 @@ def test_buffers_of_an_interrupted_call_are_not_used_again(
     plan = net._plan({"image": x.shape})
     assert len(plan.free) == 1
 
-    def interrupted(threads: int, job: Any, buffers: Any) -> None:
+    def interrupted(threads: int, job: Any, buffers: Any, clock: Any) -> None:
         module.TEAM.jobs.put((job, buffers))
         raise KeyboardInterrupt
 

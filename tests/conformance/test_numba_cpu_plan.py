@@ -168,8 +168,8 @@ def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
         before = arena.copy()
         one = slice(place, place + 1)
         module.run(table[one].copy(), floats[one].copy(), np.zeros(16, np.int64))
-        assert not ((arena != before) & ~lies(step[4])).any(), step[3]
-        assert all(m.first <= place <= m.last for m in step[4]), step[3]
+        assert not ((arena != before) & ~lies(step.writes)).any(), step.label
+        assert all(m.first <= place <= m.last for m in step.writes), step.label
     (result,) = results.values()
     np.testing.assert_array_equal(result, expected)
 

@@ -22,7 +22,8 @@ from cnndsl.backends.numba_cpu.interface import (
     parameter_entries,
 )
 from cnndsl.backends.numba_cpu.listing import fold_lines, network_lines
-from cnndsl.backends.numba_cpu.lower import lower
+from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
+from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.folding import FoldedBias, FoldedWeight
 
@@ -67,28 +68,29 @@ class ModuleContext:
     dispatch: tuple[KernelSignature, ...]
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
+    winograd: str
 
 
-def emit(graph: Graph, name: str, *, header: Header) -> str:
+def emit(graph: Graph, name: str, *, header: Header, options: Options = DEFAULTS) -> str:
     """Return the text of a standalone module for a graph.
 
     `name` is the module's name, used in its documentation only. Raises CompileError (CNN702) where
     the graph holds what the target does not support, before anything is rendered.
     """
-    return _render("module.py.jinja", _context(graph, name, header.comment()))
+    return _render("module.py.jinja", _context(graph, name, header.comment(), options))
 
 
-def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int) -> str:
+def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int, options: Options = DEFAULTS) -> str:
     """Return the text of what the module plans with: `Plan`, `bind` and the layers, no kernels.
 
     It needs numpy alone. The machine's vectors are given. Raises CompileError as `emit` does.
     """
-    context = _context(graph, graph.name, "")
+    context = _context(graph, graph.name, "", options)
     return _render("plan.py.jinja", context, lanes=lanes, tile_pixels=tile_pixels)
 
 
-def _context(graph: Graph, name: str, header: str) -> ModuleContext:
-    calls = lower(graph)
+def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleContext:
+    calls = with_algorithms(lower(graph), options.algorithms)
     layers = layers_needed(layer for call in calls for layer in call.layers)
     kernels = kernels_needed(layers)
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
@@ -115,6 +117,7 @@ def _context(graph: Graph, name: str, header: str) -> ModuleContext:
         dispatch=_dispatch(kernels, activations),
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
+        winograd=options.winograd,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 
@@ -53,6 +54,16 @@ def lower(graph: Graph) -> tuple[Call, ...]:
         if node.output.name not in graph.load_time:
             calls += _lower(graph, node)
     return tuple(calls)
+
+
+def with_algorithms(calls: tuple[Call, ...], algorithms: Mapping[str, str]) -> tuple[Call, ...]:
+    """Return the calls, those of the convolutions named in `algorithms` with one forced."""
+    return tuple(
+        _with(call, algorithm=algorithms[call.node.label])
+        if call.function == "conv_layer" and call.node.label in algorithms
+        else call
+        for call in calls
+    )
 
 
 def _lower(graph: Graph, node: Node) -> list[Call]:
