@@ -40,12 +40,12 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     last: dict[int, int] = {}
     for place, touched in enumerate(plan.touched):
         for m in (*touched[0], *touched[1]):
-            first.setdefault(id(m), place)
-            last[id(m)] = place
+            first.setdefault(id(m.buffer), place)
+            last[id(m.buffer)] = place
     found: dict[str, int] = {}
     for place, step in enumerate(steps):
         alive = sum(
-            -(-m.bytes // 64) * 64 for m in plan.maps if first[id(m)] <= place <= last[id(m)]
+            -(-b.bytes // 64) * 64 for b in plan.buffers if first[id(b)] <= place <= last[id(b)]
         )
         label = step.label or "input"
         found[label] = max(found.get(label, 0), alive)

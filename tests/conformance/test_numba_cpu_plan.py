@@ -23,11 +23,21 @@ from conformance.modules import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from properties.networks import Network, networks
+from properties.networks import GraphBuilder, Network, float32, networks
 
+from cnndsl.backends.reference.run import run
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
+from cnndsl.ops.activation import PRelu, Relu, Sigmoid
+from cnndsl.ops.base import Op
+from cnndsl.ops.conv import Conv
+from cnndsl.ops.dense import Dense
+from cnndsl.ops.elementwise import Add
+from cnndsl.ops.norm import BatchNorm
+from cnndsl.ops.pool import MaxPool
+from cnndsl.ops.shape import Concat
 from cnndsl.passes.pipeline import optimize
+from cnndsl.types.padding import Same
 from cnndsl.types.tensor import DType, TensorType
 
 MORE_OF_THE_SAME = ("resnet101", "resnet152", "squeezenet1_1", "vgg11", "vgg13", "vgg19")
@@ -67,39 +77,53 @@ def traced_plan(module: Any, graph: Graph, sizes: dict[str, int], threads: int) 
 
 
 def check_buffers(module: Any, plan: Any) -> None:
-    """Check the places of all maps against the steps that read and write them."""
-    lives: dict[int, list[int]] = {id(m): [] for m in plan.maps}
+    """Check the places of all buffers against the steps that read and write their maps."""
+    lives: dict[int, list[int]] = {id(b): [] for b in plan.buffers}
     written: set[int] = set()
+    cleared: set[int] = set()
+    for b in plan.buffers:
+        assert b.maps[0].first_block == 0
+        assert all(m.buffer is b for m in b.maps)
+        assert all(m.first_block + m.blocks <= b.blocks for m in b.maps)
+        assert len({(m.n, *m.space, m.lanes) for m in b.maps}) == 1
     layers = iter(plan.touched)
     for place, step in enumerate(plan.steps):
         label, writes = step.label, step.writes
         if step.kernel is module.clear_halo:
-            assert id(writes[0]) not in written, f"{label}: a halo is cleared after its map is made"
+            (m,) = writes
+            assert m is m.buffer.maps[0]
+            assert not written & {id(x) for x in m.buffer.maps}, f"{label}: cleared after use"
+            assert id(m.buffer) not in cleared
+            cleared.add(id(m.buffer))
             reads: tuple[Any, ...] = ()
         else:
             reads, planned = next(layers)
             assert planned == writes
-            for m in writes:
-                assert id(m) in lives
             for m in reads:
-                assert id(m) in written, f"{label} reads a map that no step has made"
+                assert made(m, written), f"{label} reads a map that no step has made"
             for m in writes:
-                cleared = any(
-                    earlier.kernel is module.clear_halo and earlier.writes[0] is m
-                    for earlier in plan.steps[:place]
-                )
-                assert cleared or not any(m.before + m.after), f"{label}: a halo is not cleared"
+                halo = any(m.buffer.before + m.buffer.after)
+                assert not halo or id(m.buffer) in cleared, f"{label}: a halo is not cleared"
             written.update(id(m) for m in writes)
         for m in (*reads, *writes):
-            lives[id(m)].append(place)
+            lives[id(m.buffer)].append(place)
     assert next(layers, None) is None
-    for m in plan.maps:
-        assert 0 <= m.offset <= m.offset + m.bytes <= plan.arena_bytes
-        assert m.offset % module.ALIGNMENT == 0
-    for a, b in combinations(plan.maps, 2):
+    for b in plan.buffers:
+        assert 0 <= b.offset <= b.offset + b.bytes <= plan.arena_bytes
+        assert b.offset % module.ALIGNMENT == 0
+        assert (b.first, b.last) == (min(lives[id(b)]), max(lives[id(b)]))
+    for a, b in combinations(plan.buffers, 2):
         if a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes:
-            apart = max(lives[id(a)]) < min(lives[id(b)]) or max(lives[id(b)]) < min(lives[id(a)])
-            assert apart, f"{a.label} and {b.label} lie in the same place at the same time"
+            apart = a.last < b.first or b.last < a.first
+            assert apart, f"{a.maps[0].label} and {b.maps[0].label} share a place at a time"
+
+
+def made(m: Any, written: set[int]) -> bool:
+    """Return whether steps have written a map, or maps that together have all its channels."""
+    first = m.lanes * m.first_block
+    return id(m) in written or set(range(first, first + m.c)) <= {
+        m.lanes * x.first_block + c for x in m.buffer.maps if id(x) in written for c in range(x.c)
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
@@ -158,20 +182,111 @@ def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
     start = -arena.ctypes.data % module.ALIGNMENT
 
     def lies(maps: Any) -> Any:
+        """Return where in the arena the blocks of some maps lie, with their halo."""
         found = np.zeros(len(arena), bool)
         for m in maps:
-            found[start + m.offset : start + m.offset + m.bytes] = True
+            first = start + m.buffer.offset
+            n, block = (4 * stride for stride in m.strides[:2])
+            for sample in range(m.n):
+                at = first + sample * n + m.first_block * block
+                found[at : at + m.blocks * block] = True
         return found
 
     for place, step in enumerate(plan.steps):
-        arena[~lies(m for m in plan.maps if m.first <= place <= m.last)] = 0xFF
+        alive = [b for b in plan.buffers if b.first <= place <= b.last]
+        arena[~lies(b.maps[0] for b in alive)] = 0xFF
         before = arena.copy()
         one = slice(place, place + 1)
         module.run(table[one].copy(), floats[one].copy(), np.zeros(16, np.int64))
         assert not ((arena != before) & ~lies(step.writes)).any(), step.label
-        assert all(m.first <= place <= m.last for m in step.writes), step.label
+        assert all(m.buffer in alive for m in step.writes), step.label
     (result,) = results.values()
     np.testing.assert_array_equal(result, expected)
+
+
+@st.composite
+def joined(draw: st.DrawFn) -> Network:
+    """Draw a network of concatenations: nested, of any width, of values used elsewhere as well."""
+    b = GraphBuilder()
+    widths = st.sampled_from([8, 16, 16, 32, 40])
+    space = draw(st.sampled_from([(), (5,), (4, 6), (1, 1), (2, 3, 4)]))
+    ones, threes = (1,) * len(space), (3,) * len(space)
+    values = [b.input("x", float32("N", draw(widths), *space))]
+    for _ in range(draw(st.integers(3, 10))):
+        at = values[-1] if draw(st.booleans()) else draw(st.sampled_from(values))
+        kind = draw(st.sampled_from(["concat", "concat", "concat", "layer", "pointwise", "sum"]))
+        if kind == "concat":
+            parts = [at, *draw(st.lists(st.sampled_from(values), max_size=3))]
+            values.append(b.add(Concat(axis=1), *draw(st.permutations(parts))))
+            continue
+        if kind == "layer" and not space:
+            values.append(b.add(Dense(out_features=draw(widths), bias=True), at))
+        elif kind == "layer":
+            kernel = draw(st.sampled_from([ones, threes]))
+            layers: list[Op] = [
+                Conv(
+                    out_channels=draw(widths), kernel=kernel, stride=ones, dilation=ones, bias=True
+                ),
+                MaxPool(kernel=threes, stride=ones, padding=Same(), dilation=ones),
+            ]
+            values.append(b.add(draw(st.sampled_from(layers)), at))
+        elif kind == "pointwise":
+            values.append(b.add(draw(st.sampled_from([Sigmoid(), BatchNorm(), PRelu()])), at))
+        else:
+            like = [v for v in values if b.types[v].channels == b.types[at].channels]
+            values.append(b.add(Add(), at, draw(st.sampled_from(like))))
+        if draw(st.booleans()):
+            values.append(b.add(Relu(), values[-1]))
+    others = draw(st.lists(st.sampled_from(values), max_size=3, unique=True))
+    outputs = {f"y{i}": v for i, v in enumerate([values[-1], *others])}
+    return Network(b.graph(**outputs), {"N": draw(st.integers(1, 3))}, draw(st.integers(0, 999)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(joined(), st.booleans(), st.integers(1, 4))
+def test_concatenations_in_place_equal_the_reference(
+    network: Network, fused: bool, threads: int
+) -> None:
+    graph = optimize(network.graph).graph if fused else network.graph
+    module = module_of(graph)
+    check_buffers(module, traced_plan(module, graph, dict(network.sizes), threads))
+    net = module.load(network.weights, threads=threads)
+    net(**network.inputs)
+    poison(net)
+    got = net(**network.inputs)
+    results = got if isinstance(got, dict) else {"y0": got}
+    wide = {name: x.astype(np.float64) for name, x in network.inputs.items()}
+    for name, expected in run(network.graph, wide, network.weights).items():
+        scale = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(results[name], expected, atol=1e-4 * scale, err_msg=name)
+
+
+def gathers(text: str, tmp_path: Path) -> int:
+    """Return how many copies the plan of a program makes."""
+    path = tmp_path / "net.cnn"
+    path.write_text(f"network net\ninput x: float32[N, 16, 8, 8]\n{text}\n")
+    graph = optimize(load(path).graph).graph
+    module = module_of(graph)
+    plan = traced_plan(module, graph, {"N": 2}, threads=1)
+    return sum(step.kernel is getattr(module, "gather", None) for step in plan.steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "copies"),
+    [
+        ("output y = x -> [conv1x1(16), conv3x3(32), maxpool3x3(stride=1, padding=1)]", 0),
+        ("output y = x -> [conv1x1(16), conv1x1(5)] -> conv3x3(4)", 0),  # the last ends anywhere
+        ("output y = x -> [conv1x1(8), conv1x1(16)]", 1),  # the second starts within a block
+        (
+            "y = (x, x -> conv1x1(16)) -> concat\noutput z = (y, y -> conv3x3(16)) -> concat",
+            0,
+        ),  # nested
+        ("a = x -> conv1x1(16)\noutput y = (a, x -> relu, a) -> concat", 1),  # not in two places
+        ("a = x -> conv1x1(16)\noutput y = (x, a) -> concat\noutput z = (a, x) -> concat", 2),
+    ],
+)
+def test_concatenations_copy_what_they_must(text: str, copies: int, tmp_path: Path) -> None:
+    assert gathers(text, tmp_path) == copies
 
 
 @pytest.fixture(scope="module")
@@ -244,10 +359,10 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
         )
 
     kernel = tools.conv.py_func
-    run = type(kernel)(kernel.__code__, {**kernel.__globals__, "tile": tile})
+    traced = type(kernel)(kernel.__code__, {**kernel.__globals__, "tile": tile})
     for chunk in range(chunks):
-        run(chunk, **values)
-    vectors = y.bytes // (4 * lanes)
+        traced(chunk, **values)
+    vectors = y.buffer.bytes // (4 * lanes)
     assert written == Counter(4 * lanes * i for i in range(vectors))
 
 

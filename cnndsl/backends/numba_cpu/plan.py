@@ -27,9 +27,10 @@ class PlannedMemory:
     `arena_bytes` holds every map at its place; beyond `live_bytes`, its largest, it is what the
     places of maps leave between them. `live_bytes` has, for each layer by its label, what is alive
     at most while it runs: maps that it reads and writes, and those that wait for a later reader
-    ("input" and "output" are the steps that bring arrays in and out).
-    A layer that was fused into another has no figure of its own. The weights and the arrays of the
-    caller are not in the arena.
+    ("input" and "output" are the steps that bring arrays in and out). The result of a
+    concatenation is alive from the first of the parts that are written there.
+    A layer that was fused into another has no figure of its own, nor has a concatenation that
+    copies nothing. The weights and the arrays of the caller are not in the arena.
     """
 
     arena_bytes: int
@@ -90,12 +91,12 @@ def _planning(graph: Graph) -> dict[str, Any]:
 
 
 def _live_bytes(plan: Any, alignment: int) -> dict[str, int]:
-    """Return the largest sum of the maps alive at any step of each layer."""
+    """Return the largest sum of the buffers alive at any step of each layer."""
     change = [0] * (len(plan.steps) + 1)
-    for m in plan.maps:
-        size = -(-m.bytes // alignment) * alignment
-        change[m.first] += size
-        change[m.last + 1] -= size
+    for b in plan.buffers:
+        size = -(-b.bytes // alignment) * alignment
+        change[b.first] += size
+        change[b.last + 1] -= size
     largest: dict[str, int] = {}
     for step, alive in zip(plan.steps, accumulate(change), strict=False):
         label = step.label or "input"
