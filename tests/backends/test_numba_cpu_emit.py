@@ -41,10 +41,10 @@ def test_the_templates_use_exactly_the_fields_of_the_context() -> None:
 
 
 def test_every_kernel_and_layer_template_is_in_the_catalog() -> None:
-    from cnndsl.backends.numba_cpu.catalog import KERNELS, LAYERS, WITHOUT_TEMPLATE
+    from cnndsl.backends.numba_cpu.catalog import FUNCTIONS, KERNELS, LAYERS, WITHOUT_TEMPLATE
 
     files = {p.name.removesuffix(".py.jinja") for p in (TEMPLATES / "kernels").iterdir()}
-    assert files == set(KERNELS) | {"edges", "exponential"}
+    assert files == set(KERNELS) | set(FUNCTIONS) | {"edges"}
     files = {p.name.removesuffix(".py.jinja") for p in (TEMPLATES / "layers").iterdir()}
     assert files == set(LAYERS) - WITHOUT_TEMPLATE
 

@@ -301,22 +301,23 @@ def tools() -> Any:
     channels=st.integers(1, 70),
     space=st.sampled_from([(1, 1), (1, 90), (7, 1), (5, 33), (40, 29)]),
     threads=st.integers(1, 16),
+    whole=st.booleans(),
 )
-def test_rows_are_shared_out_exactly_once(
-    tools: Any, batch: int, channels: int, space: tuple[int, int], threads: int
+def test_pixels_are_shared_out_exactly_once(
+    tools: Any, batch: int, channels: int, space: tuple[int, int], threads: int, whole: bool
 ) -> None:
     plan = blank_plan(tools, threads)
     x = plan.map((batch, channels, *space))
-    chunks, share = plan.split_rows(x)
-    seen: Counter[tuple[int, int, int]] = Counter()
+    chunks, share = plan.split_pixels(x, whole=whole)
+    pixels = x.rows * x.w
+    seen: Counter[tuple[int, int]] = Counter()
     for chunk in range(chunks):
         part, plane = chunk % share["parts"], chunk // share["parts"]
-        block, n = plane % share["blocks"], plane // share["blocks"]
-        first = part * share["rows_each"]
-        seen.update((n, block, r) for r in range(first, min(first + share["rows_each"], x.rows)))
-    assert seen == Counter(
-        (n, b, r) for n in range(batch) for b in range(x.blocks) for r in range(x.rows)
-    )
+        first = part * share["pixels_each"]
+        seen.update((plane, p) for p in range(first, min(first + share["pixels_each"], pixels)))
+    planes = batch if whole else batch * share["blocks"]
+    assert seen == Counter((plane, p) for plane in range(planes) for p in range(pixels))
+    assert chunks >= min(3 * threads, planes * pixels)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -11,12 +11,15 @@ from cnndsl.ops.base import Op
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One function over float32 `v`, with two numbers `a` and `b` that its op sets."""
+    """One function over a vector `v`, with two numbers `a` and `b` that its op sets."""
 
     kernel: str
     doc: str
     lines: tuple[str, ...]
-    uses_exponential: bool = False
+
+    def uses(self, function: str) -> bool:
+        """Say whether the lines call a function of a file of functions."""
+        return any(function in line for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,71 +31,58 @@ class Use:
     b: float = 0.0
 
 
-CLAMP = Activation(
-    "limit", "Limit every value to a..b", ("v = a if v < a else v", "v = b if v > b else v")
-)
+CLAMP = Activation("limit", "Limit every value to a..b", ("v = clamp(v, a, b)",))
 _LEAKY_RELU = Activation(
-    "leaky_relu", "Scale negative values by a", ("v = v if v >= ZERO else a * v",)
+    "leaky_relu", "Scale negative values by a", ("v = select(v < ZERO, a * v, v)",)
 )
 _ELU = Activation(
     "elu",
     "Compute b * v from 0 on, b * a * (e**v - 1) below",
-    ("v = b * v if v >= ZERO else (b * a) * exponential_minus_one(v)",),
-    uses_exponential=True,
+    ("v = b * select(v < ZERO, a * exponential_minus_one(v), v)",),
 )
-_SIGMOID = Activation(
-    "sigmoid",
-    "Compute 1 / (1 + e**-v)",
-    ("v = ONE / (ONE + exponential(-v))",),
-    uses_exponential=True,
-)
-_SILU = Activation(
-    "silu",
-    "Compute v / (1 + e**-v)",
-    ("v = v / (ONE + exponential(-v))",),
-    uses_exponential=True,
-)
+_SIGMOID = Activation("sigmoid", "Compute 1 / (1 + e**-v)", ("v = ONE / (ONE + exponential(-v))",))
+_SILU = Activation("silu", "Compute v / (1 + e**-v)", ("v = v / (ONE + exponential(-v))",))
 _TANH = Activation(
     "hyperbolic_tangent",
     "Compute tanh(v)",
     (
-        "e = exponential_minus_one(-(v + v) if v > ZERO else v + v)",
+        "e = exponential_minus_one(select(v > ZERO, -(v + v), v + v))",
         "t = e / (e + TWO)",
-        "v = -t if v > ZERO else t",
+        "v = select(v > ZERO, -t, t)",
     ),
-    uses_exponential=True,
 )
 _SOFTPLUS = Activation(
     "softplus",
     "Compute log(1 + e**v)",
-    ("v = np.float32(max(v, ZERO) + math.log1p(math.exp(-abs(float(v)))) if v == v else v)",),
+    (
+        "e = exponential(select(v > ZERO, -v, v))",
+        "v = largest(v, splat(ZERO)) + logarithm_plus_one(e)",
+    ),
 )
 _GELU = Activation(
     "gelu",
     "Compute v * P(X <= v) for a standard normal X",
-    ("v = np.float32(0.5 * v * math.erfc(-v / math.sqrt(2.0)))",),
+    (
+        "beyond = HALF * erfc(select(v < ZERO, -v, v) * SQRT_HALF)",
+        "v = v * select(v < ZERO, beyond, ONE - beyond)",
+    ),
 )
 _GELU_TANH = Activation(
     "gelu_tanh",
     "Compute the tanh approximation of gelu",
     (
-        "t = math.tanh(math.sqrt(2.0 / math.pi) * (v + 0.044715 * float(v) ** 3))",
-        "v = np.float32(0.5 * v * (1.0 + t))",
+        "# (1 + tanh z) / 2 = 1 / (1 + e**-2z), which loses no digits far below 0",
+        "c = np.float32(-2 * math.sqrt(2 / math.pi))",
+        "v = v / (ONE + exponential(c * v * fma(v * v, np.float32(0.044715), ONE)))",
     ),
 )
 _HARD_SIGMOID = Activation(
-    "hard_sigmoid",
-    "Limit a * v + b to 0..1",
-    ("v = a * v + b", "v = ZERO if v < ZERO else v", "v = ONE if v > ONE else v"),
+    "hard_sigmoid", "Limit a * v + b to 0..1", ("v = clamp(fma(v, a, b), ZERO, ONE)",)
 )
 _HARD_SWISH = Activation(
     "hard_swish",
     "Compute v times v / 6 + 1/2 limited to 0..1",
-    (
-        "t = v * SIXTH + HALF",
-        "t = ZERO if t < ZERO else t",
-        "v = v * (ONE if t > ONE else t)",
-    ),
+    ("v = v * clamp(fma(v, SIXTH, HALF), ZERO, ONE)",),
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cnndsl.backends.numba_cpu.activations import Activation
+
 LAYERS: dict[str, tuple[str, ...]] = {
     "axes": (),
     "before": (),
@@ -14,12 +16,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "same": (),
     "multiply": ("matrix", "channels", "taps"),
     "groups": ("gather", "binary"),
+    "grouped": ("channels", "taps"),
     "conv": ("multiply", "before", "aligned"),
     "transposed": ("multiply", "aligned"),
     "dense": ("multiply",),
     "local": ("matrix", "channels", "taps", "before"),
     "repeat": ("gather",),
-    "depthwise": ("channels", "taps", "before"),
+    "depthwise": ("grouped", "before"),
     "max_pool": ("axes", "before"),
     "average_pool": ("axes", "before"),
     "global_pool": ("axes",),
@@ -27,7 +30,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "prelu": ("channels",),
     "activation": (),
     "binary": (),
-    "layer_norm": (),
+    "layer_norm": ("channels",),
     "group_norm": (),
     "lrn": (),
     "softmax": (),
@@ -49,7 +52,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 KERNELS: dict[str, tuple[str, ...]] = {
     "conv": ("multiply",),
     "local": ("local",),
-    "depthwise": ("depthwise",),
+    "grouped": ("grouped",),
     "max_pool": ("max_pool",),
     "average_pool": ("average_pool",),
     "global_pool": ("global_pool",),
@@ -68,6 +71,13 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "reshape": ("reshape",),
 }
 """Kernel files, in the order in which they are written, each with the layers that call it."""
+
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "exponential": ("glu", "softmax", "lrn"),
+    "logarithm": ("lrn",),
+    "erfc": (),
+}
+"""Files of functions of vectors, in order, each with the kernels that call it."""
 
 WITHOUT_TEMPLATE = frozenset({"repeat"})
 """Layers that are only a variant of another one's text."""
@@ -89,3 +99,15 @@ def kernels_needed(layers: Iterable[str]) -> tuple[str, ...]:
     """Return the kernel files that some layers call, in order."""
     present = set(layers)
     return tuple(name for name, callers in KERNELS.items() if present & set(callers))
+
+
+def functions_needed(kernels: Iterable[str], activations: Iterable[Activation]) -> tuple[str, ...]:
+    """Return the files of functions that some kernels and activations call, in order."""
+    present, formulas = set(kernels), tuple(activations)
+    needed = {
+        name
+        for name, callers in FUNCTIONS.items()
+        if present & set(callers) or any(a.uses(name) for a in formulas)
+    }
+    # The others build on the exponential.
+    return tuple(name for name in FUNCTIONS if name in needed or (needed and name == "exponential"))

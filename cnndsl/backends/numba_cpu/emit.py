@@ -12,7 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from cnndsl import resources
 from cnndsl.backends.header import Header
 from cnndsl.backends.numba_cpu.activations import Activation
-from cnndsl.backends.numba_cpu.catalog import WITHOUT_TEMPLATE, kernels_needed, layers_needed
+from cnndsl.backends.numba_cpu.catalog import (
+    WITHOUT_TEMPLATE,
+    functions_needed,
+    kernels_needed,
+    layers_needed,
+)
 from cnndsl.backends.numba_cpu.identifiers import Identifiers
 from cnndsl.backends.numba_cpu.interface import (
     bind_lines,
@@ -24,8 +29,10 @@ from cnndsl.backends.numba_cpu.interface import (
 from cnndsl.backends.numba_cpu.listing import fold_lines, network_lines
 from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
+from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.folding import FoldedBias, FoldedWeight
+from cnndsl.ops.fused import Fused
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,9 @@ class ModuleContext:
     fold_lines: tuple[str, ...]
     folds_weight: bool
     kernels: tuple[str, ...]
-    uses_exponential: bool
+    functions: tuple[str, ...]
     activations: tuple[Activation, ...]
+    group_widths: tuple[int, ...]
     dispatch: tuple[KernelSignature, ...]
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
@@ -112,13 +120,21 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
         fold_lines=fold_lines(graph),
         folds_weight=bool(folded),
         kernels=kernels,
-        uses_exponential="glu" in kernels or any(a.uses_exponential for a in activations),
+        functions=functions_needed(kernels, activations),
         activations=activations,
+        group_widths=_group_widths(graph),
         dispatch=_dispatch(kernels, activations),
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
         winograd=options.winograd,
     )
+
+
+def _group_widths(graph: Graph) -> tuple[int, ...]:
+    """Return the widths of all groups of channels that are narrower than a block."""
+    bases = ((n.op.base if isinstance(n.op, Fused) else n.op, n) for n in graph.nodes)
+    widths = {group_width(op, graph.types[n.inputs[0]]) for op, n in bases if n.inputs}
+    return tuple(sorted(w for w in widths if w is not None))
 
 
 def _render(template: str, context: ModuleContext, **more: object) -> str:

@@ -24,12 +24,13 @@ _CLAMPING = frozenset(
         "local_layer",
         "binary_layer",
         "norm_layer",
+        "layer_norm_layer",
         "affine_layer",
     }
 )
 """Layer functions that limit their result to low..high on the way out."""
 
-_ADDING = frozenset({"conv_layer", "transposed_layer", "dense_layer"})
+_ADDING = frozenset({"conv_layer", "depthwise_layer", "transposed_layer", "dense_layer"})
 """Layer functions that add a residual on the way out."""
 
 

@@ -27,12 +27,27 @@ def _firsts(pads: tuple[tuple[int, int], ...] | None) -> Arg:
     return None if pads is None else tuple(p[0] for p in pads)
 
 
-def _groups_layers(x: TensorType, out_channels: int, groups: int) -> tuple[str, ...]:
-    """Return the layers that spread groups, where blocks of 4 to 16 lanes may not fit them."""
-    if groups == 1:
+def group_width(op: Op, x: TensorType) -> int | None:
+    """Return how many channels a group has if it may be less than a block, on both sides.
+
+    Each such width divides a block of any machine, or is a multiple of it.
+    """
+    if isinstance(op, conv.DepthwiseConv):
+        return 1
+    if isinstance(op, conv.Conv) and op.groups > 1 and op.out_channels == x.channels:
+        width = op.out_channels // op.groups
+        return width if width in (1, 2, 4, 8) else None
+    return None
+
+
+def _groups_layers(op: conv.Conv | transposed.ConvTranspose, x: TensorType) -> tuple[str, ...]:
+    """Return the layers for groups that may not fill blocks of 4 to 16 lanes."""
+    if op.groups == 1:
         return ()
+    if group_width(op, x):
+        return ("grouped",)
     assert isinstance(x.channels, int)
-    fits = (x.channels // groups) % 16 == 0 and (out_channels // groups) % 16 == 0
+    fits = (x.channels // op.groups) % 16 == 0 and (op.out_channels // op.groups) % 16 == 0
     return () if fits else ("groups",)
 
 
@@ -50,7 +65,7 @@ def _conv(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=_firsts(pads),
-        layers=("conv", *_groups_layers(r.x_type, op.out_channels, op.groups)),
+        layers=("conv", *_groups_layers(op, r.x_type)),
         **grouped,
     )
 
@@ -86,7 +101,7 @@ def _transposed(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=before,
-        layers=("transposed", *_groups_layers(r.x_type, op.out_channels, op.groups)),
+        layers=("transposed", *_groups_layers(op, r.x_type)),
         **grouped,
     )
 
