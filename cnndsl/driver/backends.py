@@ -21,6 +21,9 @@ Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 NAMES = ("numba-cpu", "onnxruntime", "reference")
 
+PEERS = ("onnxruntime", "openvino", "reference")
+"""Backends to measure numba-cpu against."""
+
 
 def available() -> tuple[str, ...]:
     """Return the backends that can run here."""
@@ -40,6 +43,8 @@ def runner(name: str, prepared: Prepared, folder: Path, threads: int | None = No
             return _numba_cpu(prepared, folder, threads)
         case "onnxruntime":
             return _onnxruntime(prepared, threads)
+        case "openvino":
+            return _openvino(prepared, threads)
     raise ValueError(f"there is no backend {name}")
 
 
@@ -71,10 +76,7 @@ def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None) -> Runner:
 
 
 def _onnxruntime(prepared: Prepared, threads: int | None) -> Runner:
-    session = onnxruntime_session(
-        emit_onnx(prepared, prepared.graph.name, OnnxOptions())[f"{prepared.graph.name}.onnx"],
-        threads,
-    )
+    session = onnxruntime_session(_onnx_model(prepared), threads)
     names = [o.name for o in prepared.graph.outputs]
 
     def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -83,18 +85,53 @@ def _onnxruntime(prepared: Prepared, threads: int | None) -> Runner:
     return call
 
 
+def _openvino(prepared: Prepared, threads: int | None) -> Runner:
+    """Run with OpenVINO in float32, its sizes fixed to those of the inputs, which is faster."""
+    try:
+        import openvino
+    except ImportError:
+        raise _not_installed("OpenVINO", "openvino") from None
+    core = openvino.Core()
+    model = core.read_model(_onnx_model(prepared), b"")
+    names = [o.name for o in prepared.graph.outputs]
+    # Without the first it computes in bfloat16 where the processor can.
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    requests: dict[tuple[tuple[int, ...], ...], Any] = {}
+
+    def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        shapes = tuple(a.shape for a in inputs.values())
+        if shapes not in requests:
+            model.reshape({name: list(a.shape) for name, a in inputs.items()})
+            requests[shapes] = core.compile_model(model, "CPU", options).create_infer_request()
+        results = requests[shapes].infer(dict(inputs), share_inputs=True)
+        return {name: results[name] for name in names}
+
+    return call
+
+
+def _onnx_model(prepared: Prepared) -> bytes:
+    name = prepared.graph.name
+    return emit_onnx(prepared, name, OnnxOptions())[f"{name}.onnx"]
+
+
+def _not_installed(runtime: str, extra: str) -> CompileError:
+    return CompileError(
+        Diagnostic(
+            code="CNN701",
+            message=f"{runtime} is not installed",
+            help=f"pip install 'cnndsl[{extra}]'",
+        )
+    )
+
+
 def onnxruntime_session(model: bytes, threads: int | None) -> Any:
     """Return an ONNX Runtime session as its users have it, with so many threads."""
     try:
         import onnxruntime
     except ImportError:
-        raise CompileError(
-            Diagnostic(
-                code="CNN701",
-                message="ONNX Runtime is not installed",
-                help="pip install 'cnndsl[onnxruntime]'",
-            )
-        ) from None
+        raise _not_installed("ONNX Runtime", "onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:

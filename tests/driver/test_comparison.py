@@ -79,12 +79,12 @@ def test_bench_times_no_wrong_answer(
 ) -> None:
     spoilt["wrong"] = SPOILS[spoil]
     with pytest.raises(CompileError) as error:
-        bench.bench(prepared, "reference", runs=3)
+        bench.bench(prepared, ["reference"], pace=bench.Pace(3))
     (found,) = error.value.diagnostics
     assert found.code == "CNN703"
     assert "output wrong of numba-cpu differs from reference's" in found.message
 
 
 def test_bench_times_equal_answers(prepared: Prepared, spoilt: dict[str, Any]) -> None:
-    result = bench.bench(prepared, "reference", runs=3)
-    assert len(result.ours.milliseconds) == len(result.other.milliseconds) == 3
+    result = bench.bench(prepared, ["reference"], pace=bench.Pace(3))
+    assert [len(t.milliseconds) for t in (result.ours, *result.others)] == [3, 3]
