@@ -1,6 +1,6 @@
 # make demo   compile an example, run it on a photograph, compare with ONNX Runtime
 # make test   run all tests
-# make bench  measure every example against ONNX Runtime
+# make bench  measure against ONNX Runtime and OpenVINO; make bench BENCH="batch1 --only vgg16"
 # make lint   formatting, lint, types
 # Each makes its own virtual environment in .venv on first use.
 
@@ -19,8 +19,8 @@ test: $(READY)
 quick: $(READY)
 	$(BIN)/python -m pytest -n auto -m "not bench and not slow"
 
-bench: $(READY)
-	$(BIN)/python benchmarks/against_onnxruntime.py
+bench: $(READY) .venv/.bench
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,6 +34,10 @@ docs: $(READY)
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.bench: pyproject.toml $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
