@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import Op
 from cnndsl.types.extents import Extent, substitute, total
 from cnndsl.types.tensor import TensorType
 
@@ -207,7 +208,7 @@ class _Measure:
         work = self._work(node, types)
         return LayerCost(
             label=node.label,
-            op=op_word(node),
+            op=op_word(node.op),
             value=node.output.name,
             blocks=_blocks(node),
             output_shape=work.output_shape,
@@ -253,10 +254,10 @@ def _blocks(node: Node) -> tuple[tuple[str, str], ...]:
     )
 
 
-def op_word(node: Node) -> str:
+def op_word(op: Op) -> str:
     """Return an op as a program writes it: conv3x3, bn; the class's name where it has no word."""
-    word = node.op.keyword or type(node.op).__name__.lower()
-    if not node.op.kernel_suffix:
+    word = op.keyword or type(op).__name__.lower()
+    if not op.kernel_suffix:
         return word
-    kernel: Any = getattr(node.op, "kernel")  # noqa: B009
+    kernel: Any = getattr(op, "kernel")  # noqa: B009
     return word + "x".join(str(k) for k in kernel)

@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "Compare every backend with the float64 reference.",
     "fmt": "Print programs in their canonical form.",
     "lint": "Find units that never fire, given weights and inputs.",
+    "profile": "Show where the time goes, and what limits it.",
     "bench": "Time a compiled program against ONNX Runtime.",
     "ops": "Show the reference of the layers.",
 }

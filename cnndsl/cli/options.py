@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cnndsl.backends.numba_cpu.options import WINOGRAD
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
 from cnndsl.elaborate.inputs import Setting
@@ -90,6 +91,19 @@ def choice(settings: Mapping[str, Setting], weights: Path | None, seed: int | No
         raise click.UsageError("--weights and --seed exclude each other")
     return Choice(settings, weights, seed or 0)
 
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="[default: all processors]"
+)
+
+winograd_option = click.option(
+    "--winograd",
+    type=click.Choice(WINOGRAD),
+    default="auto",
+    show_default=True,
+    help="Winograd's algorithm for convolutions of numba-cpu: where it is estimated to be faster, "
+    "nowhere (smallest error), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
+)
 
 # Whether it was given is the Report's to know, which must speak JSON of wrong usage too.
 json_option = click.option(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cnndsl import __version__
 from cnndsl.backends.header import Header
+from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.targets import base_path
 from cnndsl.weights import safetensors
@@ -27,6 +28,7 @@ def compile_program(
     targets: Sequence[str],
     output: Path | None = None,
     onnx: OnnxOptions = OnnxOptions(),
+    options: Options = DEFAULTS,
 ) -> dict[Path, bytes]:
     """Return the files of the targets, nothing written yet.
 
@@ -36,7 +38,7 @@ def compile_program(
     files: dict[Path, bytes] = {}
     for target in targets:
         emitted = (
-            emit_numba_cpu(prepared, base.name)
+            emit_numba_cpu(prepared, base.name, options)
             if target == "numba-cpu"
             else emit_onnx(prepared, base.name, onnx)
         )
@@ -44,12 +46,12 @@ def compile_program(
     return files
 
 
-def emit_numba_cpu(prepared: Prepared, name: str) -> dict[str, bytes]:
+def emit_numba_cpu(prepared: Prepared, name: str, options: Options = DEFAULTS) -> dict[str, bytes]:
     """Return the Python module and, beside it, the source program's tensors."""
     from cnndsl.backends.numba_cpu.emit import emit
 
     weights = safetensors.serialize(prepared.weights)
-    text = emit(prepared.optimized.graph, name, header=header(prepared, weights))
+    text = emit(prepared.optimized.graph, name, header=header(prepared, weights), options=options)
     return {f"{name}.py": text.encode("utf-8"), f"{name}.safetensors": weights}
 
 
