@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import os
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from conformance.modules import HEADER, random_weights
 
 from cnndsl.backends.numba_cpu.emit import emit
@@ -208,6 +212,97 @@ def test_later_changes_of_the_callers_weights_have_no_effect(small: Any, net: An
     for value in mine.values():
         value.fill(np.nan)
     np.testing.assert_array_equal(loaded(x), net(x))
+
+
+def saved(small: Any, folder: Path) -> Path:
+    path = folder / "weights.safetensors"
+    write(path, small[2])
+    return path
+
+
+def test_a_file_written_over_is_noticed(small: Any, net: Any, tmp_path: Path) -> None:
+    """Layers read the file at the first call: other numbers must not get in unseen."""
+    path = saved(small, tmp_path)
+    content = path.read_bytes()
+    loaded = small[0].load(path)
+    for changed in (content[:-4] + b"abcd", content[:-4], b""):
+        os.utime(path, ns=(1, 1))
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="was changed after load"):
+            loaded(image(1, 3, 16, 16))
+
+
+def test_a_file_may_be_replaced_and_removed(small: Any, net: Any, tmp_path: Path) -> None:
+    path = saved(small, tmp_path)
+    x = image(1, 3, 16, 16)
+    replaced = small[0].load(path)
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(path.read_bytes()[:-4] + b"abcd")
+    other.replace(path)
+    np.testing.assert_array_equal(replaced(x), net(x))
+    removed = small[0].load(saved(small, tmp_path))
+    path.unlink()
+    np.testing.assert_array_equal(removed(x), net(x))
+
+
+def test_a_closed_network_closes_its_file(small: Any, tmp_path: Path) -> None:
+    loaded = small[0].load(saved(small, tmp_path))
+    fd = loaded._read.__self__.file
+    os.fstat(fd)
+    del loaded
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+def test_tensors_of_any_length_are_read_by_rows(small: Any, tmp_path: Path) -> None:
+    """A tensor longer than a piece that is read at once, and parts of it."""
+    path = tmp_path / "long.safetensors"
+    values = np.random.default_rng(0).standard_normal((301, 3001)).astype(np.float32)
+    write(path, {"b": values[:7].copy(), "a": values, "c": values[0, :5].copy()})
+    file = small[0].WeightsFile(path)
+    np.testing.assert_array_equal(file.read("a"), values)
+    np.testing.assert_array_equal(file.read("b"), values[:7])
+    np.testing.assert_array_equal(file.read("c", slice(1, 9)), values[0, 1:5])
+    for rows in (slice(0, 32), slice(290, 400), slice(100, 101)):
+        np.testing.assert_array_equal(file.read("a", rows), values[rows])
+
+
+def test_the_misfits_of_a_file_are_named(small: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    weights = dict(small[2])
+    weights["conv3x3.weight"] = weights["conv3x3.weight"].astype(np.float16)
+    weights["stray"] = np.zeros(1, np.float32)
+    safetensors.numpy.save_file(weights, path)
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        small[0].load(path)
+    assert "conv3x3.weight must be float32 [20, 3, 3, 3], got F16 [20, 3, 3, 3]" in str(
+        caught.value
+    )
+    assert "stray is not part of the network" in str(caught.value)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(safetensors.SafetensorError):
+        small[0].load(path)
+
+
+def test_a_weight_is_held_once(tmp_path: Path) -> None:
+    """What a call leaves behind is the packed weights, beside what the file's cache holds."""
+    program = "network wide()\ninput x: float32[N, 4096]\noutput y = x -> dense(4099)\n"
+    module, _, weights = write_module(tmp_path, program, "wide_net")
+    wide = module.load(threads=1)
+    x = np.random.default_rng(0).standard_normal((1, 4096)).astype(np.float32)
+    wide(x[:, :] * 0)  # compiles
+    wide._packed.clear()
+    wide._plans.clear()
+    size = 4 * 4096 * 4099
+    tracemalloc.start()
+    got = wide(x)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size <= held < 1.02 * size
+    assert peak < 1.2 * size
+    want = x @ weights["dense.weight"].T + weights["dense.bias"]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)
 
 
 def test_weights_in_any_order_of_memory(small: Any, net: Any) -> None:

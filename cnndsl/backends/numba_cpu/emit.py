@@ -26,12 +26,11 @@ from cnndsl.backends.numba_cpu.interface import (
     output_entries,
     parameter_entries,
 )
-from cnndsl.backends.numba_cpu.listing import fold_lines, network_lines
+from cnndsl.backends.numba_cpu.listing import folded_entries, network_lines
 from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.ir.graph import Graph
-from cnndsl.ops.folding import FoldedBias, FoldedWeight
 from cnndsl.ops.fused import Fused
 
 
@@ -66,9 +65,7 @@ class ModuleContext:
     network_signature: str
     network_lines: tuple[str, ...]
     bind_lines: tuple[str, ...]
-    fold_doc: str
-    fold_lines: tuple[str, ...]
-    folds_weight: bool
+    folded: tuple[Entry, ...]
     kernels: tuple[str, ...]
     functions: tuple[str, ...]
     activations: tuple[Activation, ...]
@@ -104,7 +101,6 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
     identifiers = Identifiers(_module_names() | {a.kernel for a in activations})
     symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
-    folded = [n for n in graph.nodes if isinstance(n.op, FoldedWeight | FoldedBias)]
     return ModuleContext(
         header=header,
         title=f"{graph.name}: a convolutional network, compiled to Numba kernels.",
@@ -116,9 +112,7 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
         network_signature=", ".join(("plan", *symbols)),
         network_lines=network_lines(graph, calls, identifiers),
         bind_lines=bind_lines(graph, identifiers),
-        fold_doc=", batch norms taken into the weights before them" if folded else "",
-        fold_lines=fold_lines(graph),
-        folds_weight=bool(folded),
+        folded=tuple(Entry(*e) for e in folded_entries(graph)),
         kernels=kernels,
         functions=functions_needed(kernels, activations),
         activations=activations,

@@ -1,4 +1,4 @@
-"""The body of `network` (one call per layer, each with its comment) and of `fold`."""
+"""The body of `network` (one call per layer, each with its comment), and the folded tensors."""
 
 from __future__ import annotations
 
@@ -210,31 +210,35 @@ def _text(argument: Arg, identifiers: Identifiers) -> str:
             return repr(argument)
 
 
-def fold_lines(graph: Graph) -> tuple[str, ...]:
-    """Return the body of `fold`: the load-time nodes of the graph."""
-    nodes = [n for n in graph.nodes if n.output.name in graph.load_time]
-    read = {name for n in graph.nodes if n.output.name not in graph.load_time for name in n.params}
-    lines = ["t = dict(tensors)"]
-    for node in nodes:
-        names = [f"t[{quote(name)}]" for name in node.inputs]
-        target = f"t[{quote(node.output.name)}]"
+def folded_entries(graph: Graph) -> list[tuple[str, str]]:
+    """Return name and rule of every load-time node: (function, operands, options)."""
+    entries = []
+    for node in graph.nodes:
+        if node.output.name not in graph.load_time:
+            continue
+        names = node.inputs
         match node.op:
             case FoldedWeight(axis=axis, groups=groups, epsilon=epsilon):
-                extra = [f"axis={axis}", f"groups={groups}", f"epsilon={epsilon!r}"]
-                call = "_folded_weight"
+                function = "_folded_weight"
+                options = {"epsilon": epsilon} | ({"axis": axis, "groups": groups} if axis else {})
             case FoldedBias(epsilon=epsilon, has_bias=has_bias):
-                names = names if has_bias else ["ZERO", *names]
-                extra = [f"epsilon={epsilon!r}"]
-                call = "_folded_bias"
+                function = "_folded_bias"
+                options = {"epsilon": epsilon}
+                names = (*names[1:], names[0]) if has_bias else names
             case _:
                 raise AssertionError(f"{node.op} cannot run at load time")
-        lines.append(f"{target} = {call}(")
-        lines += [f"    {a}," for a in (*names, *extra)]
-        lines.append(")")
-    if nodes:
-        lines.append("kept = {")
-        lines += [f"    {quote(name)}," for name in sorted(read)]
-        lines += ["}", "return {name: value for name, value in t.items() if name in kept}"]
-    else:
-        lines.append("return t")
-    return tuple(lines)
+        key = quote(node.output.name)
+        operands = [quote(name) for name in names]
+        entries.append((key, _rule(key, function, operands, repr(options).replace("'", '"'))))
+    return entries
+
+
+def _rule(key: str, function: str, operands: list[str], options: str) -> str:
+    """Return a rule in as few lines as its width allows."""
+    listed = f"({', '.join(operands)})"
+    line = f"({function}, {listed}, {options})"
+    if len(f"    {key}: {line},") <= WIDTH:
+        return line
+    if len(f"        {listed},") > WIDTH:
+        listed = "\n".join(["(", *(f"            {name}," for name in operands), "        )"])
+    return "\n".join(["(", *(f"        {part}," for part in (function, listed, options)), "    )"])
