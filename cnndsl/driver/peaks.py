@@ -153,9 +153,7 @@ def _multiply_adds(module: Any) -> tuple[Any, int]:
 
 def _read(module: Any) -> Any:
     """Return a function that reads floats from an address, a multiple of eight vectors."""
-    read, add, splat, write, lanes = (
-        module.read, module.add, module.splat, module.write, module.LANES
-    )  # fmt: skip
+    read, splat, write, lanes = module.read, module.splat, module.write, module.LANES
     sink = np.empty(lanes, np.float32)
     zero = np.float32(0)
 
@@ -164,15 +162,15 @@ def _read(module: Any) -> Any:
         a = b = c = d = e = f = g = h = splat(zero)
         for _ in range(times):
             for i in range(0, floats, 8 * lanes):
-                a = add(a, read(address, i))
-                b = add(b, read(address, i + lanes))
-                c = add(c, read(address, i + 2 * lanes))
-                d = add(d, read(address, i + 3 * lanes))
-                e = add(e, read(address, i + 4 * lanes))
-                f = add(f, read(address, i + 5 * lanes))
-                g = add(g, read(address, i + 6 * lanes))
-                h = add(h, read(address, i + 7 * lanes))
-        write(sink, 0, add(add(add(a, b), add(c, d)), add(add(e, f), add(g, h))))
+                a = a + read(address, i)
+                b = b + read(address, i + lanes)
+                c = c + read(address, i + 2 * lanes)
+                d = d + read(address, i + 3 * lanes)
+                e = e + read(address, i + 4 * lanes)
+                f = f + read(address, i + 5 * lanes)
+                g = g + read(address, i + 6 * lanes)
+                h = h + read(address, i + 7 * lanes)
+        write(sink, 0, ((a + b) + (c + d)) + ((e + f) + (g + h)))
 
     def reading(address: int, floats: int, times: int) -> None:
         read_all(address, floats, times, sink.ctypes.data)
