@@ -14,19 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peak import peak_gflops
 from cnndsl.analysis.cost import summarize
 from cnndsl.cli.bench import as_json
-from cnndsl.driver import backends
 from cnndsl.driver.bench import Pace, bench, pinned
-from cnndsl.driver.cache import store
 from cnndsl.driver.choice import Choice
-from cnndsl.driver.compile import compile_program, emit_numba_cpu
+from cnndsl.driver.compile import compile_program
+from cnndsl.driver.peaks import measure_peaks
 from cnndsl.driver.prepare import prepare
+from cnndsl.driver.profile import loaded
 from cnndsl.driver.samples import random_inputs, usual_sizes
 from cnndsl.files import write_files
 
@@ -122,28 +122,29 @@ def seconds(action: Callable[[], None]) -> float:
 def width(program: str, folder: str, runs: int) -> dict[str, Any]:
     """Compare a network's arithmetic with the peak of this process's vectors, on one thread."""
     prepared = prepare(Path(program), Choice({}))
-    name = f"{prepared.graph.name}.py"
-    content = emit_numba_cpu(prepared, prepared.graph.name)[name]
-    module = backends.import_module(store(Path(folder), name, content))
     inputs = random_inputs(prepared.graph, 0, usual_sizes(prepared.graph))
-    with pinned(1):
-        peak = [peak_gflops(module.LANES, module.HAS_FMA)]  # and after: the clock may change
-        net = module.load(prepared.weights, threads=1)
-        net(**inputs)
-        fastest = min(seconds(lambda: net(**inputs)) for _ in range(runs))
-        peak.append(peak_gflops(module.LANES, module.HAS_FMA))
     macs = summarize(prepared.graph).macs
     assert isinstance(macs, int)
+    with pinned(1):
+        module, net = loaded(prepared, Path(folder), threads=1)
+        peaks = [macs_per_s(module)]  # and after the network, too: the clock may change
+        net(**inputs)
+        fastest = min(seconds(lambda: net(**inputs)) for _ in range(runs))
+        peaks.append(macs_per_s(module))
     (plan,) = net._plans.values()  # what an algorithm saves is known there alone
     return {
         "network": prepared.graph.name,
         "lanes": module.LANES,
-        "fused": module.HAS_FMA,
         "milliseconds": fastest * 1e3,
         "done_gflops": 2 * sum(step.macs for step in plan.steps) / fastest / 1e9,
         "defined_gflops": 2 * macs / fastest / 1e9,
-        "peak_gflops": max(peak),
+        "peak_gflops": 2 * max(peaks) / 1e9,
     }
+
+
+def macs_per_s(module: ModuleType) -> float:
+    """Measure the peak of multiply-adds on one thread."""
+    return measure_peaks(module, 1, working_sets_bytes=()).macs_per_s
 
 
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
