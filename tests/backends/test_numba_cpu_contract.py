@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import io
 import os
 import sys
 import threading
@@ -96,6 +97,40 @@ def test_nothing_is_compiled_at_import(small: Any, tmp_path: Path) -> None:
     module = import_file(fresh)
     assert not any(k.signatures for k in (*module.KERNELS, module.run))
     assert all(s._address is None for s in module.SIGNATURES.values())
+
+
+class Screen(io.StringIO):
+    """Takes what is written, as a terminal or not."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize(("terminal", "patience"), [(True, -1.0), (True, 60.0), (False, -1.0)])
+def test_a_terminal_is_told_what_is_compiled_for_long(
+    small: Any, monkeypatch: pytest.MonkeyPatch, terminal: bool, patience: float
+) -> None:
+    screen = Screen(terminal)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(small[0], "PATIENCE", patience)
+    fresh = small[0].load(threads=1)
+    fresh(image(1, 3, 16, 16))
+    lines = screen.getvalue().split("\r")
+    if terminal and patience < 0:
+        said = [line for line in lines if line.strip()]
+        assert said[0].startswith("compiling for this machine, once: ")
+        assert [line.rsplit(" ", 1)[1] for line in said] == [
+            f"{number}/{len(said)}" for number in range(1, len(said) + 1)
+        ]
+        assert any(" conv, " in line for line in said)
+        blank, end = lines[-2:]
+        assert (len(blank), blank.strip(), end) == (len(said[-1]), "", "")
+    else:
+        assert lines == [""]
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (3, 3, 17, 40), (2, 3, 4, 3), (1, 3, 130, 6)])
