@@ -76,6 +76,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "exponential": ("glu", "softmax", "lrn"),
     "logarithm": ("lrn",),
     "erfc": (),
+    "windows": ("max_pool", "average_pool"),
 }
 """Files of functions of vectors, in order, each with the kernels that call it."""
 
@@ -109,5 +110,6 @@ def functions_needed(kernels: Iterable[str], activations: Iterable[Activation]) 
         for name, callers in FUNCTIONS.items()
         if present & set(callers) or any(a.uses(name) for a in formulas)
     }
-    # The others build on the exponential.
-    return tuple(name for name in FUNCTIONS if name in needed or (needed and name == "exponential"))
+    if needed & {"logarithm", "erfc"}:  # they build on it
+        needed.add("exponential")
+    return tuple(name for name in FUNCTIONS if name in needed)

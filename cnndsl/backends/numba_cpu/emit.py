@@ -31,6 +31,7 @@ from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.ir.graph import Graph
+from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
 
 
@@ -69,7 +70,7 @@ class ModuleContext:
     kernels: tuple[str, ...]
     functions: tuple[str, ...]
     activations: tuple[Activation, ...]
-    group_widths: tuple[int, ...]
+    group_tiles: tuple[tuple[int, int], ...]
     dispatch: tuple[KernelSignature, ...]
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
@@ -116,7 +117,7 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
         kernels=kernels,
         functions=functions_needed(kernels, activations),
         activations=activations,
-        group_widths=_group_widths(graph),
+        group_tiles=_group_tiles(graph),
         dispatch=_dispatch(kernels, activations),
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
@@ -124,11 +125,15 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
     )
 
 
-def _group_widths(graph: Graph) -> tuple[int, ...]:
-    """Return the widths of all groups of channels that are narrower than a block."""
-    bases = ((n.op.base if isinstance(n.op, Fused) else n.op, n) for n in graph.nodes)
-    widths = {group_width(op, graph.types[n.inputs[0]]) for op, n in bases if n.inputs}
-    return tuple(sorted(w for w in widths if w is not None))
+def _group_tiles(graph: Graph) -> tuple[tuple[int, int], ...]:
+    """Return (channels, stride along a row) of all groups narrower than a block."""
+    found = set()
+    for node in graph.nodes:
+        op = node.op.base if isinstance(node.op, Fused) else node.op
+        if isinstance(op, Conv | DepthwiseConv):
+            width = group_width(op, graph.types[node.inputs[0]])
+            found |= {(width, op.stride[-1])} if width else set()
+    return tuple(sorted(found))
 
 
 def _render(template: str, context: ModuleContext, **more: object) -> str:
