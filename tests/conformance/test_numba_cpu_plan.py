@@ -352,7 +352,7 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
     values = arguments()
     written: Counter[int] = Counter()
 
-    def tile(pixels: int, blocks: int, *rest: Any) -> None:
+    def invoke(tile: Any, pixels: int, blocks: int, *rest: Any) -> None:
         _, _, _, _, _, _, y_at, y_step, y_block, *_ = rest
         assert 1 <= pixels <= tools.TILE_PIXELS
         written.update(
@@ -360,7 +360,7 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
         )
 
     kernel = tools.conv.py_func
-    traced = type(kernel)(kernel.__code__, {**kernel.__globals__, "tile": tile})
+    traced = type(kernel)(kernel.__code__, {**kernel.__globals__, "invoke": invoke})
     for chunk in range(chunks):
         traced(chunk, **values)
     vectors = y.buffer.bytes // (4 * lanes)

@@ -15,6 +15,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "aligned": (),
     "same": (),
     "multiply": ("matrix", "channels", "taps"),
+    "winograd": ("channels",),
     "groups": ("gather", "binary"),
     "grouped": ("channels", "taps"),
     "conv": ("multiply", "before", "aligned"),
@@ -51,6 +52,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 KERNELS: dict[str, tuple[str, ...]] = {
     "conv": ("multiply",),
+    "winograd": ("winograd",),
     "local": ("local",),
     "grouped": ("grouped",),
     "max_pool": ("max_pool",),
@@ -113,3 +115,10 @@ def functions_needed(kernels: Iterable[str], activations: Iterable[Activation]) 
     if needed & {"logarithm", "erfc"}:  # they build on it
         needed.add("exponential")
     return tuple(name for name in FUNCTIONS if name in needed)
+    # The others build on the exponential.
+    return tuple(name for name in FUNCTIONS if name in needed or (needed and name == "exponential"))
+
+
+def tools_needed(kernels: Iterable[str]) -> tuple[str, ...]:
+    """Return the functions that some kernels call by their address."""
+    return ("tile",) if {"conv", "winograd", "local"} & set(kernels) else ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,6 +18,7 @@ from cnndsl.backends.numba_cpu.catalog import (
     functions_needed,
     kernels_needed,
     layers_needed,
+    tools_needed,
 )
 from cnndsl.backends.numba_cpu.identifiers import Identifiers
 from cnndsl.backends.numba_cpu.interface import (
@@ -30,6 +32,7 @@ from cnndsl.backends.numba_cpu.listing import folded_entries, network_lines
 from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
+from cnndsl.backends.numba_cpu.winograd import Tile, kernels_of
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
@@ -45,9 +48,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class KernelSignature:
-    """A kernel's name and how many integers and floats it takes after the chunk."""
+    """A kernel's name, and how many integers and floats it takes after the `fixed` first ones.
+
+    Those are the chunk and, for kernels with scratch memory, the number of the thread.
+    """
 
     name: str
+    fixed: int
     integers: int
     floats: int
 
@@ -69,6 +76,10 @@ class ModuleContext:
     folded: tuple[Entry, ...]
     kernels: tuple[str, ...]
     functions: tuple[str, ...]
+    tools: tuple[str, ...]
+    winograd_tiles: Mapping[tuple[int, int], tuple[Tile, ...]]
+    fills: tuple[Tile, ...]
+    drains: tuple[Tile, ...]
     activations: tuple[Activation, ...]
     group_tiles: tuple[tuple[int, int], ...]
     dispatch: tuple[KernelSignature, ...]
@@ -99,8 +110,12 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
     calls = with_algorithms(lower(graph), options.algorithms)
     layers = layers_needed(layer for call in calls for layer in call.layers)
     kernels = kernels_needed(layers)
+    winograd_tiles = kernels_of(calls)
+    tiles = [t for ts in winograd_tiles.values() for t in ts]
+    fills, drains = {t.fill: t for t in tiles}, {t.drain: t for t in tiles}
+    tools = (*tools_needed(kernels), *fills, *drains)
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
-    identifiers = Identifiers(_module_names() | {a.kernel for a in activations})
+    identifiers = Identifiers(_module_names() | {a.kernel for a in activations} | {*tools})
     symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
     return ModuleContext(
         header=header,
@@ -116,6 +131,10 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
         folded=tuple(Entry(*e) for e in folded_entries(graph)),
         kernels=kernels,
         functions=functions_needed(kernels, activations),
+        tools=tools,
+        winograd_tiles=winograd_tiles,
+        fills=tuple(fills.values()),
+        drains=tuple(drains.values()),
         activations=activations,
         group_tiles=_group_tiles(graph),
         dispatch=_dispatch(kernels, activations),
@@ -183,7 +202,8 @@ def _signatures(kernel: str) -> tuple[KernelSignature, ...]:
     for name, arguments in re.findall(r"@kernel\ndef (\{\{.*?\}\}|\w+)\((.*?)\):", text, re.S):
         words = [a.strip() for a in arguments.replace("\n", " ").split(",") if a.strip()]
         floats = sum(": float" in w for w in words)
-        found.append(KernelSignature(name, len(words) - 1 - floats, floats))
+        fixed = 2 if words[1] == "thread" else 1
+        found.append(KernelSignature(name, fixed, len(words) - fixed - floats, floats))
     return tuple(found)
 
 
@@ -194,10 +214,7 @@ def _dispatch(
     for kernel in (*kernels, "edges"):
         for signature in _signatures(kernel):
             if kernel == "activation":
-                result += [
-                    KernelSignature(a.kernel, signature.integers, signature.floats)
-                    for a in activations
-                ]
+                result += [replace(signature, name=a.kernel) for a in activations]
             else:
                 result.append(signature)
     return tuple(result)

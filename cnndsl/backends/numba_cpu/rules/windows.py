@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cnndsl.backends.numba_cpu.call import Arg, Call, Request, Rule
+from cnndsl.backends.numba_cpu.winograd import tiles_of
 from cnndsl.ops import conv, dense, local, pool, transposed
 from cnndsl.ops.base import Extents, Op
 from cnndsl.types.padding import Padding, window_padding
@@ -65,7 +66,11 @@ def _conv(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=_firsts(pads),
-        layers=("conv", *_groups_layers(op, r.x_type)),
+        layers=(
+            "conv",
+            *_groups_layers(op, r.x_type),
+            *(("winograd",) if tiles_of(op) else ()),
+        ),
         **grouped,
     )
 
