@@ -115,8 +115,6 @@ def functions_needed(kernels: Iterable[str], activations: Iterable[Activation]) 
     if needed & {"logarithm", "erfc"}:  # they build on it
         needed.add("exponential")
     return tuple(name for name in FUNCTIONS if name in needed)
-    # The others build on the exponential.
-    return tuple(name for name in FUNCTIONS if name in needed or (needed and name == "exponential"))
 
 
 def tools_needed(kernels: Iterable[str]) -> tuple[str, ...]:
