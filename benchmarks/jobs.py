@@ -6,6 +6,7 @@ The arguments are one JSON object; the result is printed as another.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,12 +56,20 @@ def speed(
     return as_json(result)
 
 
+NEIGHBOUR = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(100_000):
+        pass
+"""
+"""A program that never rests, and ends if the benchmark is gone before it could end it."""
+
+
 @contextmanager
 def busy(neighbours: int) -> Iterator[None]:
     """Let so many processes run that never rest."""
-    loops = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(neighbours)
-    ]
+    command = [sys.executable, "-c", NEIGHBOUR, str(os.getpid())]
+    loops = [subprocess.Popen(command) for _ in range(neighbours)]
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks import jobs
 from benchmarks.measure import child, job, peers
+from benchmarks.networks import ROOT
 
 PROGRAM = """network tiny
 input image: float32[N, 3, H = 16, W = 16]
@@ -34,8 +36,29 @@ def test_neighbours_are_busy_and_leave(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(subprocess, "Popen", start)
     with jobs.busy(2):
-        assert [p.poll() for p in started] == [None, None]
+        assert len(started) == 2
+        for neighbour in started:
+            with pytest.raises(subprocess.TimeoutExpired):
+                neighbour.wait(1)
     assert all(p.returncode for p in started)
+
+
+def test_a_neighbour_does_not_outlive_a_benchmark_that_is_killed() -> None:
+    program = """
+import time
+from benchmarks.jobs import busy
+with busy(1):
+    print("busy", flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as benchmark:
+        assert benchmark.stdout is not None
+        assert benchmark.stdout.readline() == b"busy\n"
+        benchmark.kill()
+        # The pipe ends when the neighbour, which has it, too, is gone.
+        assert select.select([benchmark.stdout], [], [], 30)[0]
+        assert benchmark.stdout.read() == b""
 
 
 @pytest.mark.slow
