@@ -477,6 +477,7 @@ def test_threads_are_daemons(net: Any) -> None:
 
 def test_little_work_wakes_no_helpers(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small[0], "SMALL_MACS", 2_000_000)
+    monkeypatch.setattr(small[0], "WINOGRAD", "off")
     net = small[0].load(threads=2)
     little, much = (net._plan({"image": (1, 3, n, n)}) for n in (32, 256))
     assert (little.macs, little.threads) == (20 * 27 * 16 * 16 + 20 * 180 * 8 * 8 + 20 * 5, 1)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from conformance.modules import module_of
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from properties.networks import Network, networks
 
+from cnndsl.backends.numba_cpu.options import WINOGRAD
 from cnndsl.backends.reference.run import run
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
@@ -18,8 +20,9 @@ ABSOLUTE = 1e-4
 before them comes out some hundred times larger."""
 
 
-def compare(network: Network, graph: Graph) -> None:
+def compare(network: Network, graph: Graph, winograd: str) -> None:
     module = module_of(graph)
+    module.WINOGRAD = winograd
     got = module.load(network.weights, threads=2)(**network.inputs)
     results = got if isinstance(got, dict) else {next(iter(module.OUTPUTS)): got}
     wide = {name: x.astype(np.float64) for name, x in network.inputs.items()}
@@ -32,12 +35,12 @@ def compare(network: Network, graph: Graph) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks())
-def test_random_networks_equal_the_reference(network: Network) -> None:
-    compare(network, optimize(network.graph).graph)
+@given(networks(), st.sampled_from(WINOGRAD))
+def test_random_networks_equal_the_reference(network: Network, winograd: str) -> None:
+    compare(network, optimize(network.graph).graph, winograd)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks())
-def test_unoptimised_networks_equal_the_reference(network: Network) -> None:
-    compare(network, network.graph)
+@given(networks(), st.sampled_from(WINOGRAD))
+def test_unoptimised_networks_equal_the_reference(network: Network, winograd: str) -> None:
+    compare(network, network.graph, winograd)
