@@ -14,7 +14,7 @@ from cnndsl.ops.dense import Dense
 from cnndsl.ops.elementwise import Add
 from cnndsl.ops.fused import Fused
 from cnndsl.ops.local import LocallyConnected
-from cnndsl.ops.norm import BatchNorm
+from cnndsl.ops.norm import BatchNorm, LayerNorm
 from cnndsl.ops.transposed import ConvTranspose
 from cnndsl.passes.base import Effect, Match, Pass, Refusal, sole_reader_refusal
 
@@ -26,6 +26,7 @@ ACCEPTS_RESIDUAL: Mapping[type[Op], bool] = {
     LocallyConnected: True,
     Add: False,
     BatchNorm: False,
+    LayerNorm: False,
 }
 """The ops that take an activation in their kernel, and whether they take a residual too."""
 

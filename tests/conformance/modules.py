@@ -20,7 +20,7 @@ from cnndsl.types.tensor import DType, TensorType
 HEADER = Header("0", "test.cnn", "0" * 64, None, ())
 
 _numbers = itertools.count()
-_signatures: dict[str, Any] = {}
+_signatures: dict[tuple[str, object], Any] = {}
 _runners: dict[str, Any] = {}
 
 
@@ -64,7 +64,9 @@ def _share_kernels(module: Any, text: str) -> None:
         if isinstance(node, ast.FunctionDef)
     }
     for signature in module.SIGNATURES.values():
-        shared = _signatures.setdefault(sources[signature.name], signature)
+        # A grouped convolution has the tiles that GROUPS names.
+        tiles = module.GROUPS if signature.name == "grouped" else ()
+        shared = _signatures.setdefault((sources[signature.name], tiles), signature)
         if shared is not signature:
             signature._address = shared.address
     module.run = _runners.setdefault(sources["run"], module.run)
