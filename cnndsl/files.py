@@ -166,6 +166,12 @@ def _safetensors_mark(f: BinaryIO) -> bool:
     return isinstance(generator, str) and generator.startswith(GENERATOR + " ")
 
 
+def _json_mark(f: BinaryIO) -> bool:
+    """Look at the first entry of the object, as we write it."""
+    mark = f'{{\n  "generator": "{GENERATOR} '.encode()
+    return f.read(len(mark)) == mark
+
+
 def _npz_mark(f: BinaryIO) -> bool:
     with zipfile.ZipFile(f) as archive:
         return archive.comment.startswith(GENERATOR.encode() + b" ")
@@ -240,6 +246,7 @@ _MARKS: dict[str, Callable[[BinaryIO], bool]] = {
     ".py": _python_mark,
     ".safetensors": _safetensors_mark,
     ".npz": _npz_mark,
+    ".json": _json_mark,
     ".onnx": _onnx_mark,
     ".svg": _svg_mark,
     ".dot": _dot_mark,

@@ -15,7 +15,8 @@ class Header:
     """Where a generated file came from: no time and no path, so equal inputs give equal bytes.
 
     `source_name` is the source file's own name, without folders; the hashes are hexadecimal
-    SHA-256; `weights_sha256` is None when the file does not depend on the values of the weights.
+    SHA-256; `weights_sha256` is None when the file does not depend on the values of the weights,
+    and `tuning_sha256` when none was used.
     """
 
     version: str
@@ -23,6 +24,7 @@ class Header:
     source_sha256: str
     weights_sha256: str | None
     passes: tuple[str, ...]
+    tuning_sha256: str | None = None
 
     def comment(self) -> str:
         """Return the header as Python comment lines, each ended by a line break.
@@ -36,6 +38,8 @@ class Header:
         if self.weights_sha256 is not None:
             lines.append(f"# weights sha256: {_plain(self.weights_sha256)}")
         lines.append(f"# passes: {', '.join(_plain(p) for p in self.passes) or 'none'}")
+        if self.tuning_sha256 is not None:
+            lines.append(f"# tuning sha256: {_plain(self.tuning_sha256)}")
         return "".join(line + "\n" for line in lines)
 
 

@@ -9,6 +9,8 @@ import click
 
 from cnndsl.cli.inspection import STAGES, explain, show_stage
 from cnndsl.cli.options import (
+    algorithm_options,
+    algorithms,
     choice,
     examples,
     force_option,
@@ -29,6 +31,8 @@ from cnndsl.files import write_files
     epilog=examples(
         "cnndsl compile net.cnn",
         "cnndsl compile net.cnn --weights trained.safetensors -o build/net.py",
+        "cnndsl compile net.cnn --winograd off",
+        "cnndsl compile net.cnn --tuning net.tuning.json",
         "cnndsl compile net.cnn --target onnx --set classes=10",
         "cnndsl compile net.cnn --emit graph",
     ),
@@ -49,6 +53,7 @@ from cnndsl.files import write_files
 )
 @settings_option
 @weights_options
+@algorithm_options
 @click.option("--opset", type=click.IntRange(1, 100), help="ONNX operator set to write.")
 @click.option("--ir-version", type=click.IntRange(1, 100), help="ONNX IR version to write.")
 @force_option
@@ -74,6 +79,8 @@ def command(
     settings: Mapping[str, Setting],
     weights: Path | None,
     seed: int | None,
+    winograd: str,
+    tuning: Path | None,
     opset: int | None,
     ir_version: int | None,
     force: bool,
@@ -89,6 +96,8 @@ def command(
     targets = resolve_targets(target)
     if "onnx" not in targets and (opset is not None or ir_version is not None):
         raise click.UsageError("--opset and --ir-version are for the target onnx")
+    if "numba-cpu" not in targets and (winograd != "auto" or tuning is not None):
+        raise click.UsageError("--winograd and --tuning are for the target numba-cpu")
     if stage is not None:
         show_stage(stage, file, chosen)
         return
@@ -97,9 +106,11 @@ def command(
             base_path(output, "", targets)
         with progress(f"compiling {file.name}") as notify:
             prepared = prepare(file, chosen)
-            notify("writing code")
-            files = compile_program(prepared, targets, output, OnnxOptions(opset, ir_version))
             report.warnings(prepared.loaded.warnings)
+            options = algorithms(report, prepared, winograd, tuning)
+            notify("writing code")
+            onnx = OnnxOptions(opset, ir_version)
+            files = compile_program(prepared, targets, output, onnx, options)
             for name in passes:
                 explain(name, prepared.optimized)
             notify("writing files")

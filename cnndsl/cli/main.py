@@ -25,6 +25,7 @@ COMMANDS = {
     "fmt": "Print programs in their canonical form.",
     "lint": "Find units that never fire, given weights and inputs.",
     "profile": "Show where the time goes, and what limits it.",
+    "tune": "Measure which algorithm is fastest for each convolution.",
     "bench": "Time a compiled program against ONNX Runtime.",
     "ops": "Show the reference of the layers.",
 }

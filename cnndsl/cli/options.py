@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from cnndsl.backends.numba_cpu.options import WINOGRAD
+from cnndsl.backends.numba_cpu.options import WINOGRAD, Options
+from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
+from cnndsl.driver.prepare import Prepared
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.syntax.ast import Number
 from cnndsl.syntax.numerals import read_numeral
@@ -96,14 +98,39 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), help="[default: all processors]"
 )
 
-winograd_option = click.option(
-    "--winograd",
-    type=click.Choice(WINOGRAD),
-    default="auto",
-    show_default=True,
-    help="Winograd's algorithm for convolutions of numba-cpu: where it is estimated to be faster, "
-    "nowhere (smallest error), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
-)
+
+def algorithm_options(command: F) -> F:
+    """Add --winograd and --tuning."""
+    command = click.option(
+        "--tuning",
+        type=click.Path(path_type=Path),
+        help="File of cnndsl tune, with the algorithm of each convolution.",
+    )(command)
+    return click.option(
+        "--winograd",
+        type=click.Choice(WINOGRAD),
+        default="auto",
+        show_default=True,
+        help="Winograd's algorithm for convolutions of numba-cpu: where it is estimated to be "
+        "faster, nowhere (least rounding), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
+    )(command)
+
+
+def algorithms(report: Report, prepared: Prepared, winograd: str, tuning: Path | None) -> Options:
+    """Combine the options; a tuning file decides what --winograd would.
+
+    Reports what in the file does not fit the network.
+    """
+    if tuning is None:
+        return Options(winograd)
+    if winograd != "auto":
+        raise click.UsageError("--winograd and --tuning exclude each other")
+    from cnndsl.driver.tuning import read_tuning, tuned_options
+
+    options, warnings = tuned_options(prepared, *read_tuning(tuning))
+    report.warnings(warnings)
+    return options
+
 
 # Whether it was given is the Report's to know, which must speak JSON of wrong usage too.
 json_option = click.option(

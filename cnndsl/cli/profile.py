@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from cnndsl.backends.numba_cpu.options import Options
 from cnndsl.cli.options import (
+    algorithm_options,
+    algorithms,
     choice,
     examples,
     json_option,
@@ -18,7 +19,6 @@ from cnndsl.cli.options import (
     settings_option,
     threads_option,
     weights_options,
-    winograd_option,
 )
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.driver.prepare import prepare
@@ -61,7 +61,7 @@ _DISPENSABLE = ("output", "done", "GB/s", "op", "bound by")
     show_default=True,
     help="Order of the layers: as they run, the slowest first, or the farthest from its limit.",
 )
-@winograd_option
+@algorithm_options
 @settings_option
 @weights_options
 @json_option
@@ -74,6 +74,7 @@ def command(
     batch: int,
     sort: str,
     winograd: str,
+    tuning: Path | None,
     settings: Mapping[str, Setting],
     weights: Path | None,
     seed: int | None,
@@ -93,7 +94,7 @@ def command(
             runs=runs,
             batch=batch,
             seed=seed or 0,
-            options=Options(winograd),
+            options=algorithms(report, prepared, winograd, tuning),
             notify=notify,
         )
     layers = list(found.layers)

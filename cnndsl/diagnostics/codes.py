@@ -78,8 +78,10 @@ CODES: dict[str, str] = {
     "CNN802": "a file exists that was not generated",
     "CNN803": "an input file is not usable",
     "CNN804": "an optional library is missing",
+    "CNN805": "a tuning file cannot be used",
     # warnings
     "CNN901": "a value is never used",
     "CNN902": "an import is never used",
     "CNN903": "a claim about reach holds for all phases together only",
+    "CNN904": "a tuning file does not fit the network",
 }

@@ -49,9 +49,17 @@ def compile_program(
 def emit_numba_cpu(prepared: Prepared, name: str, options: Options = DEFAULTS) -> dict[str, bytes]:
     """Return the Python module and, beside it, the source program's tensors."""
     from cnndsl.backends.numba_cpu.emit import emit
+    from cnndsl.backends.numba_cpu.plan import planned_work
 
+    graph = prepared.optimized.graph
     weights = safetensors.serialize(prepared.weights)
-    text = emit(prepared.optimized.graph, name, header=header(prepared, weights), options=options)
+    text = emit(
+        graph,
+        name,
+        header=header(prepared, weights, options),
+        options=options,
+        work=planned_work(graph, options),
+    )
     return {f"{name}.py": text.encode("utf-8"), f"{name}.safetensors": weights}
 
 
@@ -67,7 +75,7 @@ def emit_onnx(prepared: Prepared, name: str, options: OnnxOptions) -> dict[str, 
     return {f"{name}.onnx": emit(prepared.graph, prepared.weights, **chosen)}
 
 
-def header(prepared: Prepared, weights: bytes) -> Header:
+def header(prepared: Prepared, weights: bytes, options: Options = DEFAULTS) -> Header:
     """Return what a generated module says about its origin."""
     return Header(
         version=__version__,
@@ -75,4 +83,5 @@ def header(prepared: Prepared, weights: bytes) -> Header:
         source_sha256=prepared.source_sha256,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         passes=tuple(report.name for report in prepared.optimized.reports),
+        tuning_sha256=options.tuning_sha256,
     )

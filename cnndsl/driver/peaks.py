@@ -21,6 +21,12 @@ from cnndsl.ops.base import Array
 WORKING_SETS_BYTES = (1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28)
 """Sizes to read again and again, from what an L2 cache holds to what few last levels do."""
 
+CHAINS = 12
+"""Vectors computed at once: enough to hide latencies, few enough for sixteen registers."""
+
+_F32 = ir.FloatType()
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
 _SECONDS_AT_LEAST = 0.15
 _REPEATS_AT_LEAST = 5
 _FMA_ROUNDS = 300_000
@@ -55,18 +61,17 @@ def measure_peaks(
     working_sets_bytes: Sequence[int] = WORKING_SETS_BYTES,
 ) -> Peaks:
     """Measure this machine with the vectors of a generated module, on so many threads at once."""
-    multiply_adds, chains = _multiply_adds(module)
     lanes: int = module.LANES
-    read = _read(module)
+    rounds, read = multiply_adds(lanes, module.HAS_FMA), sum_floats(lanes)
     bandwidths = []
     with ThreadPoolExecutor(threads) as pool:
         notify("measuring the peak of multiply-adds")
-        multiply_adds(1)
-        macs = _FMA_ROUNDS * chains * lanes
-        fastest = _seconds(pool, [lambda: multiply_adds(_FMA_ROUNDS)] * threads)
+        rounds(1)
+        fastest = _seconds(pool, [lambda: rounds(_FMA_ROUNDS)] * threads)
         for size in working_sets_bytes:
             notify(f"measuring how fast {size >> 10:,} KiB are read")
-            floats = max(8 * lanes, size // threads // 4 // (8 * lanes) * (8 * lanes))
+            block = CHAINS * lanes
+            floats = max(1, size // threads // 4 // block) * block
             # Ones, not zeros: pages that nobody wrote are all the same one.
             parts = [np.ones(floats, np.float32) for _ in range(threads)]
             times = max(1, threads * _BYTES_AT_LEAST // size)
@@ -76,7 +81,7 @@ def measure_peaks(
     return Peaks(
         threads=threads,
         lanes=lanes,
-        macs_per_s=threads * macs / fastest,
+        macs_per_s=threads * _FMA_ROUNDS * CHAINS * lanes / fastest,
         bandwidths=tuple(bandwidths),
     )
 
@@ -106,73 +111,97 @@ def _seconds(pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], object]]) -> 
     return best
 
 
-def _multiply_adds(module: Any) -> tuple[Any, int]:
-    """Return a function that repeats multiply-adds, and on how many vectors it does.
+def multiply_adds(lanes: int, fused: bool) -> Any:
+    """Return a function that repeats multiply-adds on CHAINS vectors: f(times).
 
-    They do not depend on each other, so that none waits for another's result, and leave registers
-    free: of sixteen, or of the 32 that go with larger tiles.
+    They do not depend on each other, so that none waits for another's result.
     """
-    chains = min(16, 2 * module.TILE_PIXELS)
-    kind = ir.VectorType(ir.FloatType(), module.LANES)
-    i64 = ir.IntType(64)
+    half = ir.Constant(ir.VectorType(_F32, lanes), [0.5] * lanes)
 
-    def rounds(context: Any, times: Any) -> Any:
+    def step(builder: Any, sums: list[Any], i: Any, address: Any) -> list[Any]:
+        return [_multiply_add(builder, s, half, half, fused) for s in sums]
+
+    loop = _loop(lanes, CHAINS, 1, step)
+
+    @njit(nogil=True)
+    def repeated(times: int) -> float:
+        return float(loop(times, 0))
+
+    return repeated
+
+
+def sum_floats(lanes: int) -> Any:
+    """Return a function that sums floats, CHAINS vectors at a time: f(address, floats, times)."""
+
+    def step(builder: Any, sums: list[Any], i: Any, address: Any) -> list[Any]:
+        added = []
+        for number, s in enumerate(sums):
+            place = builder.add(i, ir.Constant(_I64, number * lanes))
+            pointer = builder.gep(builder.inttoptr(address, _F32.as_pointer()), [place])
+            value = builder.load(builder.bitcast(pointer, s.type.as_pointer()))
+            value.align = 4
+            added.append(builder.fadd(s, value))
+        return added
+
+    loop = _loop(lanes, CHAINS, CHAINS * lanes, step)
+
+    @njit(nogil=True)
+    def repeated(address: int, floats: int, times: int) -> float:
+        total = 0.0
+        for _ in range(times):
+            total += loop(floats, address)
+        return total
+
+    return repeated
+
+
+def _multiply_add(builder: Any, a: Any, b: Any, c: Any, fused: bool) -> Any:
+    if not fused:
+        return builder.fadd(builder.fmul(a, b), c)
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    name = f"llvm.fma.v{a.type.count}f32"
+    module = builder.module
+    return builder.call(module.globals.get(name) or ir.Function(module, kind, name), [a, b, c])
+
+
+def _loop(lanes: int, chains: int, stride: int, step: Callable[..., list[Any]]) -> Any:
+    """Return what computes vectors again and again for i = 0, stride... below an end.
+
+    They start as 0, 1, ... (those that start equal LLVM would compute once), stay in registers,
+    and are summed in the end.
+    """
+    kind = ir.VectorType(_F32, lanes)
+
+    def loop(context: Any, end: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            end, address = args
             before = builder.block
             body = builder.append_basic_block("body")
             after = builder.append_basic_block("after")
-            factor = ir.Constant(kind, [0.5] * module.LANES)
             builder.branch(body)
             builder.position_at_end(body)
-            i = builder.phi(i64)
-            i.add_incoming(ir.Constant(i64, 0), before)
+            i = builder.phi(_I64)
+            i.add_incoming(ir.Constant(_I64, 0), before)
             sums = [builder.phi(kind) for _ in range(chains)]
-            for number, s in enumerate(sums):
-                # Unlike starts: what is equal LLVM computes once.
-                s.add_incoming(ir.Constant(kind, [float(number)] * module.LANES), before)
-                s.add_incoming(module._fma(builder, s, factor, factor), body)
-            following = builder.add(i, ir.Constant(i64, 1))
+            for number, (s, changed) in enumerate(
+                zip(sums, step(builder, sums, i, address), strict=True)
+            ):
+                s.add_incoming(ir.Constant(kind, [float(number)] * lanes), before)
+                s.add_incoming(changed, body)
+            following = builder.add(i, ir.Constant(_I64, stride))
             i.add_incoming(following, body)
-            builder.cbranch(builder.icmp_signed("<", following, args[0]), body, after)
+            builder.cbranch(builder.icmp_signed("<", following, end), body, after)
             builder.position_at_end(after)
-            total = sums[0]
-            for s in sums[1:]:
-                total = builder.fadd(total, s)
-            return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+            # The phis' own values are those before the last step: sum what it made.
+            total = ir.Constant(_F32, 0.0)
+            for s in sums:
+                for lane in range(lanes):
+                    made = s.incomings[1][0]
+                    total = builder.fadd(
+                        total, builder.extract_element(made, ir.Constant(_I32, lane))
+                    )
+            return total
 
-        return types.float32(types.int64), build
+        return types.float32(types.int64, types.int64), build
 
-    repeat: Any = intrinsic(rounds)
-
-    @njit(nogil=True)
-    def multiply_adds(times: int) -> float:
-        return float(repeat(times))
-
-    return multiply_adds, chains
-
-
-def _read(module: Any) -> Any:
-    """Return a function that reads floats from an address, a multiple of eight vectors."""
-    read, splat, write, lanes = module.read, module.splat, module.write, module.LANES
-    sink = np.empty(lanes, np.float32)
-    zero = np.float32(0)
-
-    @njit(nogil=True)
-    def read_all(address: int, floats: int, times: int, sink: int) -> None:
-        a = b = c = d = e = f = g = h = splat(zero)
-        for _ in range(times):
-            for i in range(0, floats, 8 * lanes):
-                a = a + read(address, i)
-                b = b + read(address, i + lanes)
-                c = c + read(address, i + 2 * lanes)
-                d = d + read(address, i + 3 * lanes)
-                e = e + read(address, i + 4 * lanes)
-                f = f + read(address, i + 5 * lanes)
-                g = g + read(address, i + 6 * lanes)
-                h = h + read(address, i + 7 * lanes)
-        write(sink, 0, ((a + b) + (c + d)) + ((e + f) + (g + h)))
-
-    def reading(address: int, floats: int, times: int) -> None:
-        read_all(address, floats, times, sink.ctypes.data)
-
-    return reading
+    return intrinsic(loop)

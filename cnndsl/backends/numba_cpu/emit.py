@@ -28,7 +28,7 @@ from cnndsl.backends.numba_cpu.interface import (
     output_entries,
     parameter_entries,
 )
-from cnndsl.backends.numba_cpu.listing import folded_entries, network_lines
+from cnndsl.backends.numba_cpu.listing import Work, folded_entries, network_lines
 from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
@@ -88,13 +88,21 @@ class ModuleContext:
     winograd: str
 
 
-def emit(graph: Graph, name: str, *, header: Header, options: Options = DEFAULTS) -> str:
+def emit(
+    graph: Graph,
+    name: str,
+    *,
+    header: Header,
+    options: Options = DEFAULTS,
+    work: Mapping[str, Work] | None = None,
+) -> str:
     """Return the text of a standalone module for a graph.
 
-    `name` is the module's name, used in its documentation only. Raises CompileError (CNN702) where
-    the graph holds what the target does not support, before anything is rendered.
+    `name` is the module's name, and `work` how layers are computed (`plan.planned_work`), used in
+    its comments only. Raises CompileError (CNN702) where the graph holds what the target does not
+    support, before anything is rendered.
     """
-    return _render("module.py.jinja", _context(graph, name, header.comment(), options))
+    return _render("module.py.jinja", _context(graph, name, header.comment(), options, work))
 
 
 def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int, options: Options = DEFAULTS) -> str:
@@ -102,11 +110,13 @@ def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int, options: Options = 
 
     It needs numpy alone. The machine's vectors are given. Raises CompileError as `emit` does.
     """
-    context = _context(graph, graph.name, "", options)
+    context = _context(graph, graph.name, "", options, None)
     return _render("plan.py.jinja", context, lanes=lanes, tile_pixels=tile_pixels)
 
 
-def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleContext:
+def _context(
+    graph: Graph, name: str, header: str, options: Options, work: Mapping[str, Work] | None
+) -> ModuleContext:
     calls = with_algorithms(lower(graph), options.algorithms)
     layers = layers_needed(layer for call in calls for layer in call.layers)
     kernels = kernels_needed(layers)
@@ -126,7 +136,7 @@ def _context(graph: Graph, name: str, header: str, options: Options) -> ModuleCo
         outputs=tuple(Entry(*e) for e in output_entries(graph)),
         parameters=tuple(Entry(*e) for e in parameter_entries(graph)),
         network_signature=", ".join(("plan", *symbols)),
-        network_lines=network_lines(graph, calls, identifiers),
+        network_lines=network_lines(graph, calls, identifiers, work),
         bind_lines=bind_lines(graph, identifiers),
         folded=tuple(Entry(*e) for e in folded_entries(graph)),
         kernels=kernels,

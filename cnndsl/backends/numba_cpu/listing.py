@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
 
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
@@ -23,10 +23,24 @@ WIDTH = 100
 INDENT = 4
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Work:
+    """How a layer is computed: by which algorithm, and the multiply-accumulates it does."""
+
+    algorithm: str
+    macs: int
+
+
 def network_lines(
-    graph: Graph, calls: tuple[Call, ...], identifiers: Identifiers
+    graph: Graph,
+    calls: tuple[Call, ...],
+    identifiers: Identifiers,
+    work: Mapping[str, Work] | None = None,
 ) -> tuple[str, ...]:
-    """Return the lines of `network`, without their indent."""
+    """Return the lines of `network`, without their indent.
+
+    `work` has what is known of layers, by label, at the usual sizes.
+    """
     lines: list[str] = []
     fields = _fields(graph)
     for i in graph.inputs:
@@ -45,7 +59,8 @@ def network_lines(
             if (place,) != section and place:
                 lines += ["", f"# {'-' * 8} {place}"]
             section = (place,)
-            lines += ["", *_comment(graph, call.node, fields)]
+            known = (work or {}).get(call.node.label)
+            lines += ["", *_comment(graph, call.node, fields, known)]
             lines.append(f"plan.layer({quote(call.node.label)})")
             previous = call.node
         lines += _call_lines(call, identifiers)
@@ -81,11 +96,13 @@ def _fields(graph: Graph) -> ReceptiveFields | None:
         return None
 
 
-def _comment(graph: Graph, node: Node, fields: ReceptiveFields | None) -> list[str]:
+def _comment(
+    graph: Graph, node: Node, fields: ReceptiveFields | None, work: Work | None
+) -> list[str]:
     """Return the comment of a layer: label, op, operands' and result's shapes, cost and field."""
     shapes = ", ".join(dict.fromkeys(_shape(t.shape) for t in graph.operand_types(node)))
     lines = _wrap(f"# {node.label}: {describe(node.op)}")
-    said = f"#   {shapes} -> {_shape(node.output.type.shape)}{_cost(graph, node)}"
+    said = f"#   {shapes} -> {_shape(node.output.type.shape)}{_cost(graph, node, work)}"
     return lines + _wrap(said + _sees(node, fields))
 
 
@@ -103,8 +120,11 @@ def _sees(node: Node, fields: ReceptiveFields | None) -> str:
     return f"{text}, jump {jumps[0] if len(set(jumps)) == 1 else 'x'.join(jumps)}"
 
 
-def _cost(graph: Graph, node: Node) -> str:
-    """Return the multiply-accumulates per sample, at the usual sizes where there are some."""
+def _cost(graph: Graph, node: Node, work: Work | None) -> str:
+    """Return the multiply-accumulates per sample, at the usual sizes where there are some.
+
+    With them the algorithm and, unless they are as many, those that it does.
+    """
     macs = substitute(graph.macs(node), dict.fromkeys(graph.batch_symbols, 1))
     if macs == 0:
         return ""
@@ -112,9 +132,16 @@ def _cost(graph: Graph, node: Node) -> str:
     symbols = symbols_of(macs)
     if symbols - usual.keys():
         return f"; {macs} MACs"
-    number = f"{evaluate_extent(macs, usual):_}".replace("_", " ")
+    count = evaluate_extent(macs, usual)
     sizes = ", ".join(f"{s} = {usual[s]}" for s in sorted(symbols))
-    return f"; {number} MACs" + (f" at {sizes}" if sizes else "")
+    text = f"; {_spaced(count)} MACs" + (f" at {sizes}" if sizes else "")
+    if work is None or not work.algorithm:
+        return text
+    return f"{text}; {work.algorithm}" + (f": {_spaced(work.macs)}" if work.macs != count else "")
+
+
+def _spaced(number: int) -> str:
+    return f"{number:_}".replace("_", " ")
 
 
 def _wrap(line: str) -> list[str]:

@@ -9,13 +9,20 @@ WINOGRAD = ("auto", "off", "f2", "f4")
 """Where convolutions may be done by Winograd's method: where the cost model finds it cheaper,
 nowhere, or wherever F(2x2, 3x3) or F(4x4, 3x3) can be used."""
 
+ALGORITHMS = ("direct", "f2", "f4")
+"""How one convolution may be done: as defined, or by F(2x2, 3x3), F(4x4, 3x3) and their like."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How convolutions are done: `algorithms` names some layers' by label, before `winograd`."""
+    """How convolutions are done: `algorithms` names some layers' by label, before `winograd`.
+
+    `tuning_sha256` is that of the file the algorithms come from.
+    """
 
     winograd: str = "auto"
     algorithms: Mapping[str, str] = field(default_factory=dict)
+    tuning_sha256: str | None = None
 
 
 DEFAULTS = Options()

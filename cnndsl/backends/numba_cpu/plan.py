@@ -1,4 +1,4 @@
-"""The memory that a generated module plans for, read off its own plan: nothing runs."""
+"""The memory and arithmetic that a generated module plans for, read off its own plan."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from cnndsl.analysis.sizes import required_sizes
 from cnndsl.backends.numba_cpu.emit import emit_plan
+from cnndsl.backends.numba_cpu.listing import Work
+from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
@@ -68,26 +70,44 @@ def planned_memory(graph: Graph, sizes: Mapping[str, int] | None = None) -> Plan
     one_sample = dict.fromkeys(graph.batch_symbols, 1)
     known = {**dict(graph.usual_sizes), **one_sample, **(sizes or {})}
     known = required_sizes(graph, known, "plan memory")
-    optimized = optimize(graph).graph
-    module = _planning(optimized)
-    shapes = {i.value.name: i.value.type.at(known) for i in optimized.inputs}
     try:
-        plan = module["Plan"](_Weights(), module["bind"](shapes))
+        plan, alignment = _planned(optimize(graph).graph, known, DEFAULTS)
     except ValueError as error:
         at = ", ".join(f"{symbol} = {n}" for symbol, n in known.items())
         raise CompileError(
             Diagnostic(code="CNN204", message=f"at {at}: {error}", help="give larger sizes")
         ) from None
-    return PlannedMemory(plan.arena_bytes, _live_bytes(plan, module["ALIGNMENT"]))
+    return PlannedMemory(plan.arena_bytes, _live_bytes(plan, alignment))
 
 
-def _planning(graph: Graph) -> dict[str, Any]:
-    """Return the names that the planning part of a graph's module defines."""
-    text = emit_plan(graph, lanes=LANES, tile_pixels=_TILE_PIXELS)
+def planned_work(optimized: Graph, options: Options = DEFAULTS) -> dict[str, Work]:
+    """Return how an optimised graph's layers are computed at the usual sizes, for one sample.
+
+    Nothing where a size is not known or too small. Raises CompileError as `emit` does.
+    """
+    known = {**dict(optimized.usual_sizes), **dict.fromkeys(optimized.batch_symbols, 1)}
+    if set(optimized.symbols) - known.keys():
+        return {}
+    try:
+        plan, _ = _planned(optimized, known, options)
+    except ValueError:
+        return {}
+    work: dict[str, Work] = {}
+    for step in plan.steps:
+        if step.macs:
+            before = work.get(step.label, Work("", 0))
+            work[step.label] = Work(before.algorithm or step.algorithm, before.macs + step.macs)
+    return work
+
+
+def _planned(graph: Graph, known: Mapping[str, int], options: Options) -> tuple[Any, int]:
+    """Return the plan that a graph's module makes, and how its buffers are aligned."""
+    text = emit_plan(graph, lanes=LANES, tile_pixels=_TILE_PIXELS, options=options)
     names: dict[str, Any] = {"__name__": "cnndsl_plan"}
     # The text is ours, from templates; what a program can put into it is quoted (`identifiers`).
     exec(compile(text, "<plan>", "exec", dont_inherit=True), names)
-    return names
+    shapes = {i.value.name: i.value.type.at(known) for i in graph.inputs}
+    return names["Plan"](_Weights(), names["bind"](shapes)), names["ALIGNMENT"]
 
 
 def _live_bytes(plan: Any, alignment: int) -> dict[str, int]:

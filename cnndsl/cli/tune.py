@@ -1,0 +1,100 @@
+"""`cnndsl tune`: which algorithm is fastest here, for each convolution?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from cnndsl.backends.numba_cpu.options import ALGORITHMS
+from cnndsl.cli.options import (
+    choice,
+    examples,
+    force_option,
+    json_option,
+    program_argument,
+    settings_option,
+    threads_option,
+    weights_options,
+)
+from cnndsl.cli.report import Report, progress, table
+from cnndsl.driver.prepare import prepare
+from cnndsl.driver.tune import tune
+from cnndsl.driver.tuning import Tuning
+from cnndsl.elaborate.inputs import Setting
+from cnndsl.files import write_file
+
+
+@click.command(
+    "tune",
+    epilog=examples(
+        "cnndsl tune net.cnn",
+        "cnndsl tune net.cnn --threads 4 -o here.tuning.json",
+    ),
+)
+@program_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write.  [default: the network's name, .tuning.json]",
+)
+@threads_option
+@click.option("--runs", type=click.IntRange(3, 100_000), default=30, show_default=True)
+@click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
+@settings_option
+@weights_options
+@force_option
+@json_option
+@click.pass_obj
+def command(
+    report: Report,
+    file: Path,
+    output: Path | None,
+    threads: int | None,
+    runs: int,
+    batch: int,
+    settings: Mapping[str, Setting],
+    weights: Path | None,
+    seed: int | None,
+    force: bool,
+) -> None:
+    """Measure every algorithm of every convolution on this machine, and write what was fastest.
+
+    `cnndsl compile --tuning FILE` then uses it in place of its own estimate. Compare the result
+    with `cnndsl verify`: faster algorithms round more.
+    """
+    with progress(f"tuning {file.name}") as notify:
+        prepared = prepare(file, choice(settings, weights, seed))
+        report.warnings(prepared.loaded.warnings)
+        found = tune(
+            prepared, threads=threads, runs=runs, batch=batch, seed=seed or 0, notify=notify
+        )
+        path = output or Path(f"{found.network}.tuning.json")
+        content = found.serialize()
+        write_file(path, content, force=force)
+    if report.as_json:
+        report.json({"ok": True, "file": str(path), **json.loads(content)})
+    else:
+        print_tuning(found)
+        click.echo(f"{path}  {len(content):,} bytes")
+
+
+def print_tuning(found: Tuning) -> None:
+    """Print the layers that have a choice, with the times of each algorithm in milliseconds."""
+    if not found.layers:
+        click.echo(f"no convolution of {found.network} has more than one algorithm")
+        return
+    table(
+        [("layer", False), *((f"{name} ms", True) for name in ALGORITHMS), ("fastest", False)],
+        (
+            (
+                label,
+                *(f"{1e3 * x.seconds[n]:.3f}" if n in x.seconds else "-" for n in ALGORITHMS),
+                x.algorithm,
+            )
+            for label, x in found.layers.items()
+        ),
+    )
