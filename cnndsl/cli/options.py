@@ -112,7 +112,7 @@ def algorithm_options(command: F) -> F:
         default="auto",
         show_default=True,
         help="Winograd's algorithm for convolutions of numba-cpu: where it is estimated to be "
-        "faster, nowhere (least rounding), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
+        "faster, nowhere (plain sums), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
     )(command)
 
 

@@ -63,8 +63,7 @@ def command(
 ) -> None:
     """Measure every algorithm of every convolution on this machine, and write what was fastest.
 
-    `cnndsl compile --tuning FILE` then uses it in place of its own estimate. Compare the result
-    with `cnndsl verify`: faster algorithms round more.
+    `cnndsl compile --tuning FILE` then uses it in place of its own estimate.
     """
     with progress(f"tuning {file.name}") as notify:
         prepared = prepare(file, choice(settings, weights, seed))

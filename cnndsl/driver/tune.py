@@ -23,7 +23,7 @@ SETTINGS = {"direct": "off", "f2": "f2", "f4": "f4"}
 """Algorithms, and what the generated module calls it to use each wherever it can."""
 
 GAIN = 1.03
-"""How much faster than direct an algorithm must be: it rounds more, and times vary."""
+"""How much faster than direct an algorithm must be: times vary, and F(4x4, 3x3) rounds more."""
 
 _TURN = 5
 """Timed runs with one algorithm before the next has its turn."""
