@@ -88,6 +88,23 @@ def test_channels_fill_whole_blocks_and_padding_is_kept(tmp_path: Path) -> None:
     assert peak_memory_bytes(graph_of(tmp_path, text)) == x + y
 
 
+@pytest.mark.parametrize(
+    ("text", "maps"),
+    [
+        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16)) + h", 2),
+        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16) -> relu) + h", 2),
+        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16) -> conv1x1(16)) + h", 2),
+        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16)) + h\noutput z = h -> sigmoid", 2),
+        ("output y = x -> maxpool3x3(stride=1, padding=1) -> sigmoid -> bn", 2),
+        ("y = x -> sigmoid\noutput z = y + x\noutput q = y * x", 3),
+    ],
+)
+def test_results_lie_over_operands_that_die(tmp_path: Path, text: str, maps: int) -> None:
+    """Counted by hand, in maps of 16 channels; the input is one of them."""
+    graph = graph_of(tmp_path, f"input x: float32[N, 16, 8, 8]\n{text}\n")
+    assert peak_memory_bytes(graph) == maps * 4096
+
+
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 def test_every_layer_is_planned_without_its_weights(rank: int) -> None:
     chosen = cases(rank) if rank else vector_cases()

@@ -86,7 +86,7 @@ def check_buffers(module: Any, plan: Any) -> None:
         assert all(m.buffer is b for m in b.maps)
         assert all(m.first_block + m.blocks <= b.blocks for m in b.maps)
         assert len({(m.n, *m.space, m.lanes) for m in b.maps}) == 1
-    layers = iter(plan.touched)
+    layers = iter(enumerate(plan.touched))
     for place, step in enumerate(plan.steps):
         label, writes = step.label, step.writes
         if step.kernel is module.clear_halo:
@@ -97,13 +97,20 @@ def check_buffers(module: Any, plan: Any) -> None:
             cleared.add(id(m.buffer))
             reads: tuple[Any, ...] = ()
         else:
-            reads, planned = next(layers)
+            number, (reads, planned) = next(layers)
             assert planned == writes
             for m in reads:
                 assert made(m, written), f"{label} reads a map that no step has made"
             for m in writes:
                 halo = any(m.buffer.before + m.buffer.after)
                 assert not halo or id(m.buffer) in cleared, f"{label}: a halo is not cleared"
+            if step.kernel is not getattr(module, "gather", None):  # it fills what others leave
+                around = [m for m in reads if [r.buffer for r in reads].count(m.buffer) > 1]
+                later = [m for touched in plan.touched[number + 1 :] for m in touched[0]]
+                for m in (*around, *later):
+                    needed = id(m) in written and m not in writes
+                    lost = needed and any(overlap(m, y) for y in writes)
+                    assert not lost, f"{label} writes over {m.label}, which is still read"
             written.update(id(m) for m in writes)
         for m in (*reads, *writes):
             lives[id(m.buffer)].append(place)
@@ -116,6 +123,12 @@ def check_buffers(module: Any, plan: Any) -> None:
         if a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes:
             apart = a.last < b.first or b.last < a.first
             assert apart, f"{a.maps[0].label} and {b.maps[0].label} share a place at a time"
+
+
+def overlap(a: Any, b: Any) -> bool:
+    """Return whether two maps share blocks of a buffer."""
+    apart = a.first_block + a.blocks <= b.first_block or b.first_block + b.blocks <= a.first_block
+    return a.buffer is b.buffer and not apart
 
 
 def made(m: Any, written: set[int]) -> bool:
@@ -371,5 +384,5 @@ def blank_plan(module: Any, threads: int) -> Any:
     """Return a plan without steps."""
     plan = object.__new__(module.Plan)
     plan.net = module.Network({}, threads)
-    plan.steps, plan.maps, plan.label, plan.macs = [], [], "", 0
+    plan.steps, plan.maps, plan.overlays, plan.label, plan.macs = [], [], [], "", 0
     return plan
