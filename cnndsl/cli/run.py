@@ -10,6 +10,8 @@ import click
 import numpy as np
 
 from cnndsl.cli.options import (
+    algorithm_options,
+    algorithms,
     choice,
     examples,
     force_option,
@@ -53,6 +55,7 @@ from cnndsl.ops.base import Array
 )
 @click.option("--backend", type=click.Choice(NAMES), default="numba-cpu", show_default=True)
 @click.option("--top", type=click.IntRange(1, 1000), help="Print the largest values.")
+@algorithm_options
 @settings_option
 @weights_options
 @force_option
@@ -64,6 +67,8 @@ def command(
     output: Path | None,
     backend: str,
     top: int | None,
+    winograd: str,
+    tuning: Path | None,
     settings: Mapping[str, Setting],
     weights: Path | None,
     seed: int | None,
@@ -85,9 +90,10 @@ def command(
         if output is not None and output.resolve() in {p.resolve() for p in paths.values()}:
             raise click.UsageError(f"-o {output} would overwrite an input")
         inputs = read_inputs(prepared.graph, paths)
+        options = algorithms(report, prepared, winograd, tuning)
         notify(f"compiling for {backend}")
         with module_folder() as folder:
-            results = runner(backend, prepared, folder)(inputs)
+            results = runner(backend, prepared, folder, options=options)(inputs)
     if output is not None:
         # An .npy file has no room for a mark that tells our results from other arrays.
         write_file(output, _serialized(output, results), force=force or output.suffix == ".npy")

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from cnndsl.cli.options import (
+    algorithm_options,
+    algorithms,
     choice,
     examples,
     json_option,
@@ -25,10 +27,12 @@ from cnndsl.elaborate.inputs import Setting
     "verify",
     epilog=examples(
         "cnndsl verify net.cnn",
+        "cnndsl verify net.cnn --winograd f4",
         "cnndsl verify net.cnn --weights trained.safetensors --batch 3 --json",
     ),
 )
 @program_argument
+@algorithm_options
 @settings_option
 @weights_options
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
@@ -37,6 +41,8 @@ from cnndsl.elaborate.inputs import Setting
 def command(
     report: Report,
     file: Path,
+    winograd: str,
+    tuning: Path | None,
     settings: Mapping[str, Setting],
     weights: Path | None,
     seed: int | None,
@@ -50,7 +56,8 @@ def command(
     with progress(f"verifying {file.name}") as notify:
         prepared = prepare(file, choice(settings, weights, seed))
         report.warnings(prepared.loaded.warnings)
-        differences = verify(prepared, seed or 0, batch, notify)
+        options = algorithms(report, prepared, winograd, tuning)
+        differences = verify(prepared, seed or 0, batch, notify, options)
     agree = all(d.agrees for d in differences)
     if report.as_json:
         report.json(

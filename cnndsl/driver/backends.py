@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.cache import store
@@ -30,17 +31,24 @@ def available() -> tuple[str, ...]:
     return tuple(n for n in NAMES if n != "onnxruntime" or importlib.util.find_spec(n))
 
 
-def runner(name: str, prepared: Prepared, folder: Path, threads: int | None = None) -> Runner:
+def runner(
+    name: str,
+    prepared: Prepared,
+    folder: Path,
+    threads: int | None = None,
+    options: Options = DEFAULTS,
+) -> Runner:
     """Compile a network for a backend and return what runs it.
 
-    `folder` takes the generated module; `threads` bounds the backend's threads.
+    `folder` takes the generated module; `threads` bounds the backend's threads;
+    `options` are for numba-cpu.
     Raises CompileError (CNN701) for a backend that is not installed.
     """
     match name:
         case "reference":
             return lambda inputs: run(prepared.graph, inputs, prepared.weights)
         case "numba-cpu":
-            return _numba_cpu(prepared, folder, threads)
+            return _numba_cpu(prepared, folder, threads, options)
         case "onnxruntime":
             return _onnxruntime(prepared, threads)
         case "openvino":
@@ -60,8 +68,8 @@ def import_module(path: Path) -> ModuleType:
     return module
 
 
-def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None) -> Runner:
-    emitted = emit_numba_cpu(prepared, prepared.graph.name)
+def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None, options: Options) -> Runner:
+    emitted = emit_numba_cpu(prepared, prepared.graph.name, options)
     name = f"{prepared.graph.name}.py"
     path = store(folder, name, emitted[name])
     net = import_module(path).load(prepared.weights, threads=threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 from cnndsl.driver.backends import available, runner
 from cnndsl.driver.prepare import Prepared
@@ -45,7 +46,11 @@ class Difference:
 
 
 def verify(
-    prepared: Prepared, seed: int, batch: int = 1, notify: Callable[[str], None] = lambda _: None
+    prepared: Prepared,
+    seed: int,
+    batch: int = 1,
+    notify: Callable[[str], None] = lambda _: None,
+    options: Options = DEFAULTS,
 ) -> tuple[Difference, ...]:
     """Run every backend on one random input; return the differences of every output."""
     inputs = random_inputs(prepared.graph, seed, usual_sizes(prepared.graph, batch))
@@ -55,7 +60,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="cnndsl-") as folder:
         for backend in available():
             notify(f"{backend}")
-            results = runner(backend, prepared, Path(folder))(inputs)
+            results = runner(backend, prepared, Path(folder), options=options)(inputs)
             found += [compare(backend, name, results[name], expected[name]) for name in expected]
     return tuple(found)
 

@@ -70,3 +70,18 @@ def test_options_that_exclude_each_other(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--target", "onnx", "--winograd", "off")
     assert outcome.code == 2
     assert "are for the target numba-cpu" in outcome.err
+
+
+def test_verify_runs_what_was_chosen(cnndsl: Any) -> None:
+    """By Winograd's algorithm the last bits differ from those of the direct sum."""
+    Path("wide.cnn").write_text(
+        "network wide\ninput x: float32[N, 16, 12, 12]\noutput y = x -> conv3x3(16)\n"
+    )
+
+    def error(choice: str) -> float:
+        data = cnndsl("verify", "wide.cnn", "--winograd", choice, "--json").json
+        assert data["ok"]
+        (ours,) = (d for d in data["differences"] if d["backend"] == "numba-cpu")
+        return float(ours["max_abs"])
+
+    assert len({error("off"), error("f2"), error("f4")}) == 3
