@@ -283,7 +283,7 @@ def test_verify(cnndsl: Any) -> None:
 def test_verify_fails_when_a_backend_is_wrong(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from cnndsl.driver import verify
 
-    def wrong(name: str, prepared: Any, folder: Path) -> Any:
+    def wrong(name: str, prepared: Any, folder: Path, options: Any) -> Any:
         return lambda inputs: {"scores": np.full((1, 4), np.nan, np.float32)}
 
     monkeypatch.setattr(verify, "runner", wrong)

@@ -35,7 +35,9 @@ def spoilt(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Let numba-cpu give the values of this dictionary as its outputs."""
     spoils: dict[str, Any] = {}
 
-    def runner(name: str, prepared: Prepared, folder: Path, threads: int | None = None) -> Any:
+    def runner(
+        name: str, prepared: Prepared, folder: Path, threads: int | None = None, options: Any = None
+    ) -> Any:
         def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
             results = run(prepared.graph, inputs, prepared.weights)
             if name == "numba-cpu":
