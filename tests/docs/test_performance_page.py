@@ -67,6 +67,6 @@ def test_the_module_says_algorithm_and_arithmetic(tmp_path: Path) -> None:
 
     macs = 64 * 64 * 9 * 56 * 56
     done = 64 * 64 * 36 * 14 * 14
-    f4 = f"{macs:_} MACs; winograd F(4x4, 3x3): {done:_}".replace("_", " ")
+    f4 = f"{macs:_} MACs; winograd F(4x4, 3x3): {done:_} done".replace("_", " ")
     assert f"{f4}; sees 3x3" in comments("f4")
     assert f"{macs:_} MACs; direct; sees 3x3".replace("_", " ") in comments("off")

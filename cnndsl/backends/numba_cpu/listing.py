@@ -137,7 +137,7 @@ def _cost(graph: Graph, node: Node, work: Work | None) -> str:
     text = f"; {_spaced(count)} MACs" + (f" at {sizes}" if sizes else "")
     if work is None or not work.algorithm:
         return text
-    return f"{text}; {work.algorithm}" + (f": {_spaced(work.macs)}" if work.macs != count else "")
+    return f"{text}; {work.algorithm}" + (f": {_spaced(work.macs)} done" if work.macs != count else "")
 
 
 def _spaced(number: int) -> str:
