@@ -137,7 +137,8 @@ def _cost(graph: Graph, node: Node, work: Work | None) -> str:
     text = f"; {_spaced(count)} MACs" + (f" at {sizes}" if sizes else "")
     if work is None or not work.algorithm:
         return text
-    return f"{text}; {work.algorithm}" + (f": {_spaced(work.macs)} done" if work.macs != count else "")
+    done = f": {_spaced(work.macs)} done" if work.macs != count else ""
+    return f"{text}; {work.algorithm}{done}"
 
 
 def _spaced(number: int) -> str:
