@@ -25,7 +25,7 @@ SHARES = (None, (False, 3, 1), (False, 17, 2), (True, 5, 1), (True, 100, 3))
 """(shared, tiles_each, parts); None is the cost model's own choice."""
 
 KERNELS: dict[int, tuple[tuple[int, ...], ...]] = {
-    1: ((2,), (3,), (5,), (7,)),
+    1: ((2,), (3,), (5,), (6,), (7,)),
     2: ((3, 3), (5, 5), (1, 7), (7, 1), (2, 3), (4, 1)),
     3: ((1, 3, 3), (1, 1, 3)),
 }

@@ -11,7 +11,7 @@ from cnndsl.ops.conv import Conv
 from cnndsl.ops.fused import Fused
 
 SIZES = {"f2": 2, "f4": 4}
-"""Outputs along each side of a tile, by the name of the algorithm."""
+"""Outputs along each side of a tile, by the name of the algorithm: fewer where the kernel is long."""
 
 LARGEST_INPUT = 8
 """Inputs along each side of a tile: the transforms of larger ones round off too much in float32."""
@@ -53,13 +53,13 @@ def window(kernel: tuple[int, ...]) -> tuple[int, int, int]:
 def tiles_of_kernel(kernel: tuple[int, int, int]) -> tuple[Tile, ...]:
     """Return the tiles for a kernel (depth, height, width) with stride 1."""
     d, *sides = kernel
-    found = []
+    found: dict[tuple[int, ...], Tile] = {}
     for algorithm, size in SIZES.items():
-        m = tuple(size if k > 1 else 1 for k in sides)
+        m = tuple(min(size, LARGEST_INPUT + 1 - k) if k > 1 else 1 for k in sides)
         n = tuple(k + s - 1 for k, s in zip(sides, m, strict=True))
-        if d == 1 and max(sides) > 1 and max(n) <= LARGEST_INPUT:
-            found.append(Tile(algorithm, (m[0], m[1]), (n[0], n[1])))
-    return tuple(found)
+        if d == 1 and max(m) > 1 and all(s > 1 or k == 1 for s, k in zip(m, sides, strict=True)):
+            found.setdefault(m, Tile(algorithm, (m[0], m[1]), (n[0], n[1])))
+    return tuple(found.values())
 
 
 def kernels_of(calls: Iterable[Call]) -> dict[tuple[int, int], tuple[Tile, ...]]:
