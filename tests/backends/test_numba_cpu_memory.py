@@ -12,7 +12,7 @@ from conformance.test_numba_cpu_plan import traced_plan
 from hypothesis import HealthCheck, Phase, given, settings
 from properties.networks import Network, networks
 
-from cnndsl.backends.numba_cpu.plan import LANES, peak_memory_bytes, planned_memory
+from cnndsl.backends.numba_cpu.plan import LANES, TILE_PIXELS, peak_memory_bytes, planned_memory
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.load import load
 from cnndsl.driver.samples import usual_sizes
@@ -32,7 +32,8 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     """Plan with the real module, on vectors of LANES, and trace what each step touches."""
     module: Any = module_of(optimize(graph).graph)
     module.LANES = LANES
-    plan = traced_plan(module, optimize(graph).graph, sizes, threads=3)
+    module.TILE_PIXELS = TILE_PIXELS
+    plan = traced_plan(module, optimize(graph).graph, sizes, threads=1)
     memory = planned_memory(graph, sizes)
     assert memory.arena_bytes == plan.arena_bytes
     steps = [step for step in plan.steps if step.kernel is not module.clear_halo]

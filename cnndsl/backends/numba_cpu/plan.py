@@ -18,14 +18,15 @@ from cnndsl.passes.pipeline import optimize
 LANES = 16
 """Channels of a block in memory: those of AVX-512, so that figures are equal on every machine."""
 
-_TILE_PIXELS = 14
-"""What goes with these vectors; it shares out work, and moves nothing in memory."""
+TILE_PIXELS = 14
+"""What goes with these vectors; work is shared out by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMemory:
-    """The arena of activations for one set of sizes, in bytes.
+    """The arena of activations for one set of sizes and one thread, in bytes.
 
+    Each further thread needs scratch memory of its own where Winograd's algorithm is used.
     `arena_bytes` holds every map at its place; beyond `live_bytes`, its largest, it is what the
     places of maps leave between them. `live_bytes` has, for each layer by its label, what is alive
     at most while it runs: maps that it reads and writes, and those that wait for a later reader
@@ -53,7 +54,7 @@ class _Weights:
 
 
 def peak_memory_bytes(graph: Graph, sizes: Mapping[str, int] | None = None) -> int:
-    """Return the bytes of the arena that a call of the compiled network takes, for one sample.
+    """Return the bytes of the arena that a call of the compiled network takes with one thread, for one sample.
 
     Raises CompileError as `planned_memory` does.
     """
@@ -102,7 +103,7 @@ def planned_work(optimized: Graph, options: Options = DEFAULTS) -> dict[str, Wor
 
 def _planned(graph: Graph, known: Mapping[str, int], options: Options) -> tuple[Any, int]:
     """Return the plan that a graph's module makes, and how its buffers are aligned."""
-    text = emit_plan(graph, lanes=LANES, tile_pixels=_TILE_PIXELS, options=options)
+    text = emit_plan(graph, lanes=LANES, tile_pixels=TILE_PIXELS, options=options)
     names: dict[str, Any] = {"__name__": "cnndsl_plan"}
     # The text is ours, from templates; what a program can put into it is quoted (`identifiers`).
     exec(compile(text, "<plan>", "exec", dont_inherit=True), names)
