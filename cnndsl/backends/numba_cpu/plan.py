@@ -54,7 +54,7 @@ class _Weights:
 
 
 def peak_memory_bytes(graph: Graph, sizes: Mapping[str, int] | None = None) -> int:
-    """Return the bytes of the arena that a call of the compiled network takes with one thread, for one sample.
+    """Return the bytes of the arena that a call takes with one thread, for one sample.
 
     Raises CompileError as `planned_memory` does.
     """

@@ -11,7 +11,7 @@ from cnndsl.ops.conv import Conv
 from cnndsl.ops.fused import Fused
 
 SIZES = {"f2": 2, "f4": 4}
-"""Outputs along each side of a tile, by the name of the algorithm: fewer where the kernel is long."""
+"""Outputs along each side of a tile, by the name of the algorithm; fewer with a long kernel."""
 
 LARGEST_INPUT = 8
 """Inputs along each side of a tile: the transforms of larger ones round off too much in float32."""
