@@ -17,12 +17,17 @@ LAYERS = (
     {"ops"},
     {"ir"},
     {"analysis", "passes", "weights", "syntax", "elaborate"},
-    {"backends", "pictures"},
+    {"backends", "importers", "pictures"},
     {"driver"},
     {"cli", "docs", "docs_gallery", "docs_pictures"},
     {"__main__"},
 )
-WITHIN_A_LAYER = {("elaborate", "syntax"), ("elaborate", "analysis"), ("analysis", "weights")}
+WITHIN_A_LAYER = {
+    ("analysis", "weights"),
+    ("backends", "importers"),
+    ("elaborate", "analysis"),
+    ("elaborate", "syntax"),
+}
 """Pairs of one layer, of which the first may import the second."""
 
 

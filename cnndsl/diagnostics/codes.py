@@ -79,6 +79,8 @@ CODES: dict[str, str] = {
     "CNN803": "an input file is not usable",
     "CNN804": "an optional library is missing",
     "CNN805": "a tuning file cannot be used",
+    "CNN806": "a model to import is not what it claims to be",
+    "CNN807": "a model to import holds what the language cannot say",
     # warnings
     "CNN901": "a value is never used",
     "CNN902": "an import is never used",

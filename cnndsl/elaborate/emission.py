@@ -103,9 +103,9 @@ def emit(
         kind = op.infer(types)
     except OpError as error:
         return report(ctx, error, op.keyword, word, inputs, span, argument_spans or {})
-    too_large = _too_large(kind, word)
-    if too_large:
-        return ctx.error("CNN403", too_large, span)
+    problem = too_large(kind, word)
+    if problem:
+        return ctx.error("CNN403", problem, span)
     owner: int | None = None
     if ctx.sharing:
         found = _shared_owner(ctx, op, types, word, span)
@@ -115,7 +115,8 @@ def emit(
     return ctx.builder.add_node(op, inputs, kind, word, span, ctx.frame, owner)
 
 
-def _too_large(kind: TensorType, word: str) -> str | None:
+def too_large(kind: TensorType, word: str) -> str | None:
+    """Return what is wrong with a result of extents beyond the limits, else None."""
     elements = 1
     for extent in kind.shape:
         if isinstance(extent, Dim):

@@ -1,0 +1,1 @@
+"""Networks from elsewhere: one folder per format; each returns an `Imported`."""
