@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -14,29 +16,48 @@ from cnndsl.importers.imported import Imported
 from cnndsl.importers.names import dotted, identifier
 from cnndsl.ir.graph import Graph, Input, Node, Output, Parameter, Value
 from cnndsl.ir.verifier import verify
-from cnndsl.ops.base import Array, Op, OpError
+from cnndsl.ops.base import Array, Op, OpError, ParameterSpec
 from cnndsl.types.tensor import DType, TensorType
 
 
+@dataclass(slots=True, eq=False)
+class Layer:
+    """A layer under construction; `owner` is the one whose weights it uses, often itself."""
+
+    op: Op
+    inputs: tuple[str, ...]
+    output: Value
+    label: str
+    where: str
+    span: Span | None
+    weights: tuple[Array, ...] = ()
+    owner: Layer | None = None
+    shared: bool = False
+    """Whether another layer uses these weights, too."""
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether no other layer uses the weights, so that they may be changed."""
+        return self.owner is self and not self.shared
+
+
 class NetworkBuilder:
-    """Collects inputs, nodes and outputs, and what is wrong with them, and makes an `Imported`.
+    """Collects inputs, layers and outputs, and what is wrong with them, and makes an `Imported`.
 
     Values are known by the names that `add_input` and `add` return. After an error `add` returns
-    None, and so does every node that reads a None: one mistake is reported once.
+    None, and so does every layer that reads a None: one mistake is reported once.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, max_weight_bytes: int = 1 << 34) -> None:
         self.name = identifier(name, "network")
         self.diagnostics = Diagnostics()
         self.comments: dict[str, str] = {}
         self.notices: list[str] = []
-        self.nodes: list[Node] = []
-        self.weights: dict[str, Array] = {}
+        self._max_weight_bytes = max_weight_bytes
+        self._layers: dict[str, Layer] = {}
         self._inputs: list[Input] = []
-        self._parameters: list[Parameter] = []
         self._outputs: list[Output] = []
         self._types: dict[str, TensorType] = {}
-        self._made: dict[str, Node] = {}
         self._labels = Numbering()
         self._values = Numbering()
         self._output_names = Numbering()
@@ -49,12 +70,15 @@ class NetworkBuilder:
         """Return the type of a value that `add_input` or `add` named."""
         return self._types[value]
 
-    def node_of(self, value: str) -> Node | None:
-        """Return the node that makes a value; None for an input."""
-        return self._made.get(value)
+    def layer_of(self, value: str) -> Layer | None:
+        """Return the layer that makes a value; None for an input."""
+        return self._layers.get(value)
 
-    def add_input(self, name: str, type: TensorType, span: Span | None = None) -> str:
+    def add_input(self, name: str, type: TensorType, span: Span | None = None) -> str | None:
         """Add an input of the network, and return its value's name."""
+        if problem := too_large(type, f"input {name}"):
+            self.error("CNN403", problem, span)
+            return None
         value = self._values.take(identifier(name, "input"))
         self._inputs.append(Input(Value(value, type), span))
         self._types[value] = type
@@ -77,12 +101,12 @@ class NetworkBuilder:
         `label` is what the layer is called and `name` the value (like the layer unless given), as
         near to that as the language allows; `where` begins messages, as in `Conv node "c1"`.
         `weights` are the layer's tensors in the order of `op.parameters`; or `like` is the value
-        of a layer whose tensors this one uses, too.
+        of a layer of the same kind whose tensors this one uses, too.
         """
         operands = [i for i in inputs if i is not None]
         if len(operands) != len(inputs):
             return None
-        if len(self.nodes) >= limits.MAX_NODES:
+        if len(self._layers) >= limits.MAX_NODES:
             self.error("CNN401", f"the network has more than {limits.MAX_NODES:_} layers", span)
             raise CompileError(self.diagnostics.errors)
         types = [self._types[i] for i in operands]
@@ -96,29 +120,29 @@ class NetworkBuilder:
         if problem:
             self.error("CNN403", problem, span)
             return None
+        if like is None and not self._check_weights(where, specs, weights, span):
+            return None
+        value = Value(self._values.take(identifier(label if name is None else name, "value")), type)
         label = self._labels.take(dotted(label, op.keyword or "layer"))
-        if like is not None:
-            params = self._made[like].params
+        layer = Layer(op, tuple(operands), value, label, where, span, tuple(weights))
+        if like is None:
+            layer.owner = layer
         else:
-            made = [Parameter(_parameter_value(label, s.role, s.shape), s, span) for s in specs]
-            for parameter, array in zip(made, weights, strict=True):
-                if array.shape != parameter.spec.shape:
-                    self.error(
-                        "CNN604",
-                        f"{where}: its {parameter.spec.role} must be "
-                        f"{list(parameter.spec.shape)}, and is {list(array.shape)}",
-                        span,
-                    )
-                    return None
-                self.weights[parameter.value.name] = np.asarray(array, np.float32)
-            self._parameters += made
-            params = tuple(p.value.name for p in made)
-        value = self._values.take(identifier(label if name is None else name, "value"))
-        node = Node(op, tuple(operands), params, Value(value, type), label, span)
-        self.nodes.append(node)
-        self._types[value] = type
-        self._made[value] = node
-        return value
+            layer.owner = self._layers[like].owner
+            assert layer.owner is not None
+            layer.owner.shared = True
+        self._types[value.name] = type
+        self._layers[value.name] = layer
+        return value.name
+
+    def amend(self, value: str, op: Op, weights: Sequence[Array]) -> None:
+        """Give a layer that has its own weights another op of the same type, and other weights."""
+        layer = self._layers[value]
+        assert layer.has_own_weights, "a layer whose weights another one uses"
+        types = [self._types[i] for i in layer.inputs]
+        assert op.infer(types) == layer.output.type
+        if self._check_weights(layer.where, op.parameters(types), weights, layer.span):
+            layer.op, layer.weights = op, tuple(weights)
 
     def add_output(self, name: str, value: str | None, span: Span | None = None) -> None:
         """Make a value an output of the network."""
@@ -128,18 +152,57 @@ class NetworkBuilder:
 
     def finish(self, usual_sizes: tuple[tuple[str, int], ...] = ()) -> Imported:
         """Return the network; raises CompileError with everything that was found wrong."""
+        self._check_total()
         self.diagnostics.raise_if_errors()
+        nodes: list[Node] = []
+        parameters: list[Parameter] = []
+        weights: dict[str, Array] = {}
+        for layer in self._layers.values():
+            assert layer.owner is not None
+            specs = layer.op.parameters([self._types[i] for i in layer.inputs])
+            names = tuple(f"{layer.owner.label}.{spec.role}" for spec in specs)
+            if layer.owner is layer:
+                for name, spec, array in zip(names, specs, layer.weights, strict=True):
+                    type = TensorType(DType.FLOAT32, spec.shape)
+                    parameters.append(Parameter(Value(name, type), spec, layer.span))
+                    weights[name] = np.asarray(array, np.float32)
+            nodes.append(Node(layer.op, layer.inputs, names, layer.output, layer.label, layer.span))
         graph = Graph(
             self.name,
             tuple(self._inputs),
-            tuple(self._parameters),
-            tuple(self.nodes),
+            tuple(parameters),
+            tuple(nodes),
             tuple(self._outputs),
             usual_sizes,
         )
         verify(graph)
-        return Imported(graph, self.weights, self.comments, tuple(self.notices))
+        return Imported(graph, weights, self.comments, tuple(self.notices))
 
+    def _check_weights(
+        self,
+        where: str,
+        specs: Sequence[ParameterSpec],
+        weights: Sequence[Array],
+        span: Span | None,
+    ) -> bool:
+        for spec, array in zip(specs, weights, strict=True):
+            if array.shape != spec.shape:
+                self.error(
+                    "CNN604",
+                    f"{where}: its {spec.role} must be {list(spec.shape)}, "
+                    f"and is {list(array.shape)}",
+                    span,
+                )
+                return False
+        return True
 
-def _parameter_value(label: str, role: str, shape: tuple[int, ...]) -> Value:
-    return Value(f"{label}.{role}", TensorType(DType.FLOAT32, shape))
+    def _check_total(self) -> None:
+        own = (layer for layer in self._layers.values() if layer.owner is layer)
+        total = sum(4 * prod(array.shape) for layer in own for array in layer.weights)
+        if total > self._max_weight_bytes:
+            self.error(
+                "CNN403",
+                f"the network's weights take {total:_} bytes, "
+                f"above the limit of {self._max_weight_bytes:_} for this file",
+                None,
+            )
