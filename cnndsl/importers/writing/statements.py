@@ -1,0 +1,176 @@
+"""Write a body as statements: values read once are written where they are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from cnndsl.importers.writing.expressions import (
+    ATOM,
+    CHAIN,
+    MAX_DEPTH,
+    MAX_LINKS,
+    SIGN,
+    SUM,
+    Expression,
+    Text,
+    chained,
+    listed,
+    operation,
+    tupled,
+)
+from cnndsl.importers.writing.layers import Scope, layer_text
+from cnndsl.importers.writing.model import Body, Item, Layer, Literal, OpUse, Scale
+from cnndsl.importers.writing.numerals import number
+
+_SYMBOLS = {"add": "+", "sub": "-", "mul": "*"}
+
+CONCAT = "concat"
+
+
+class Writer:
+    """Writes one body, once. `named` values have names already.
+
+    `name_of` gives a name to a value that needs one; it is told whether anything reads the value.
+    """
+
+    def __init__(
+        self, body: Body, scope: Scope, named: dict[int, str], name_of: Callable[[int, bool], str]
+    ) -> None:
+        self.body = body
+        self.scope = scope
+        self._named = named
+        self._name_of = name_of
+        self._expressions: dict[int, Expression] = {}
+        self._uses = Counter(v for item in body.items for v in item.operands)
+        self._uses.update(body.results)
+        self._pinned = set(named)
+        self._definitions: list[tuple[tuple[int, ...], Expression]] = []
+
+        for item in body.items:
+            self._item(item)
+        self._results = [self._take(v) for v in body.results]
+
+    def definitions(self) -> list[tuple[tuple[str, ...], str]]:
+        """Return what statements must define: names, and the expression of their value."""
+        found = []
+        for values, expression in self._definitions:
+            if len(values) > 1 or values[0] in self._expressions:
+                names = tuple(self._name(v) for v in values)
+                found.append((names, self._rendered(expression).text))
+        return found
+
+    def results(self) -> list[str]:
+        """Return the expressions of the body's results."""
+        return [self._rendered(expression).text for expression in self._results]
+
+    def chain(self) -> Text | None:
+        """Return the body as a layer, if it is one: of one input, read once, and one result."""
+        if len(self.body.inputs) != 1 or len(self.body.results) != 1:
+            return None
+        (result,) = self._results
+        left = any(len(v) > 1 or v[0] in self._expressions for v, _ in self._definitions)
+        if left or result.head != self.body.inputs[0] or not result.links:
+            return None
+        return chained(result.links) if self._uses[self.body.inputs[0]] == 1 else None
+
+    # ------------------------------------------------------------------ items
+
+    def _item(self, item: Item) -> None:
+        expression = self._applied(item)
+        if len(item.results) == 1:
+            (value,) = item.results
+            too_long = expression.depth > MAX_DEPTH or len(expression.links) > MAX_LINKS
+            if too_long or not self._uses[value]:
+                self._pinned.add(value)
+            self._expressions[value] = expression
+        self._definitions.append((item.results, expression))
+
+    def _applied(self, item: Item) -> Expression:
+        layer = item.layer
+        taken = [self._take(v) for v in item.operands]
+        if is_concat(layer):
+            if len(taken) == 1:
+                return self._linked(taken[0], Text(CONCAT))
+            return self._spread(taken, listed) or Expression(
+                listed([self._rendered(e) for e in taken]), joined=True
+            )
+        if isinstance(layer, OpUse) and layer.keyword in _SYMBOLS:
+            symbol = _SYMBOLS[layer.keyword]
+
+            def combined(parts: list[Text]) -> Text:
+                return operation(symbol, parts[0], parts[1])
+
+            found = self._spread(taken, combined)
+            return found or Expression(combined([self._rendered(e) for e in taken]))
+        if isinstance(layer, Scale):
+            return Expression(self._scaled(layer, self._rendered(taken[0])))
+        link = layer_text(layer, self.scope)
+        if len(taken) == 1:
+            return self._linked(taken[0], link, keeps_list=link.text.startswith(CONCAT))
+        return Expression(tupled([self._rendered(e) for e in taken]), (link,))
+
+    def _linked(self, before: Expression, link: Text, keeps_list: bool = True) -> Expression:
+        """Return a layer behind an expression; a list must be one tensor for a concatenation."""
+        if keeps_list and before.is_open_list:
+            before = before.then(Text(CONCAT))
+        return before.then(link)
+
+    def _spread(
+        self, taken: list[Expression], combined: Callable[[list[Text]], Text]
+    ) -> Expression | None:
+        """Return x -> [f, g] or x -> (f + g) where all operands are chains behind one value x."""
+        head = taken[0].head
+        if not isinstance(head, int) or any(e.head != head or not e.links for e in taken):
+            return None
+        if len(taken) < 2:
+            return None
+        link = combined([chained(e.links) for e in taken])
+        # One arrow reads the value now.
+        self._uses[head] -= len(taken) - 1
+        return self._take(head).then(link)
+
+    def _scaled(self, layer: Scale, x: Text) -> Text:
+        if layer.shift == 0:
+            if layer.scale == -1:
+                return Text(f"-{x.at(SIGN)}", SIGN, x.depth + 1)
+            return operation("*", x, _number(layer.scale))
+        if layer.scale == 1:
+            return operation("+", x, _number(layer.shift))
+        assert layer.scale == -1
+        return operation("-", _number(layer.shift), x)
+
+    # ------------------------------------------------------------------ values
+
+    def _take(self, value: int) -> Expression:
+        """Return a value where it is read: its expression if nothing else reads it, or its name."""
+        if value in self._pinned or self._uses[value] != 1 or value not in self._expressions:
+            return Expression(value)
+        return self._expressions.pop(value)
+
+    def _rendered(self, expression: Expression) -> Text:
+        if expression.is_open_list:
+            expression = expression.then(Text(CONCAT))
+        head = expression.head
+        text = Text(self._name(head)) if isinstance(head, int) else head
+        if not expression.links:
+            return text
+        links = [text, *expression.links]
+        depth = max(t.depth for t in links)
+        return Text(" -> ".join(t.at(SUM) for t in links), CHAIN, depth)
+
+    def _name(self, value: int) -> str:
+        if value not in self._named:
+            self._named[value] = self._name_of(value, self._uses[value] > 0)
+        return self._named[value]
+
+
+def _number(value: float) -> Text:
+    return Text(number(value), SIGN if value < 0 else ATOM)
+
+
+def is_concat(layer: Layer) -> bool:
+    """Tell whether a layer joins channels, which a list does without a word."""
+    return (
+        isinstance(layer, OpUse) and layer.keyword == CONCAT and layer.arguments == (Literal.of(1),)
+    )
