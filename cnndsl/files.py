@@ -244,6 +244,7 @@ def _varint(f: BinaryIO) -> int:
 
 _MARKS: dict[str, Callable[[BinaryIO], bool]] = {
     ".py": _python_mark,
+    ".map": _python_mark,
     ".safetensors": _safetensors_mark,
     ".npz": _npz_mark,
     ".json": _json_mark,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cnndsl.cli.options import (
-    choice,
+    WeightsSource,
     examples,
     json_option,
     program_argument,
@@ -43,7 +43,7 @@ from cnndsl.elaborate.inputs import Setting
 @click.option("--runs", type=click.IntRange(3, 100_000), default=100, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
 @settings_option
-@weights_options
+@weights_options()
 @json_option
 @click.pass_obj
 def command(
@@ -54,8 +54,7 @@ def command(
     runs: int,
     batch: int,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
 ) -> None:
     """Time the compiled program against other backends.
 
@@ -63,14 +62,14 @@ def command(
     were compared; all compute in float32. The speed is relative to the fastest of the others.
     """
     with progress(f"timing {file.name}") as notify:
-        prepared = prepare(file, choice(settings, weights, seed))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         result = bench(
             prepared,
             tuple(dict.fromkeys(against)),
             threads=threads,
             pace=Pace(runs),
-            seed=seed or 0,
+            seed=source.seed or 0,
             batch=batch,
             notify=notify,
         )

@@ -9,9 +9,9 @@ import click
 
 from cnndsl.cli.inspection import STAGES, explain, show_stage
 from cnndsl.cli.options import (
+    WeightsSource,
     algorithm_options,
     algorithms,
-    choice,
     examples,
     force_option,
     program_argument,
@@ -52,7 +52,7 @@ from cnndsl.files import write_files
     help="Main file to write; the weights go beside it.  [default: the network's name]",
 )
 @settings_option
-@weights_options
+@weights_options()
 @algorithm_options
 @click.option("--opset", type=click.IntRange(1, 100), help="ONNX operator set to write.")
 @click.option("--ir-version", type=click.IntRange(1, 100), help="ONNX IR version to write.")
@@ -77,8 +77,7 @@ def command(
     target: str,
     output: Path | None,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
     winograd: str,
     tuning: Path | None,
     opset: int | None,
@@ -92,7 +91,7 @@ def command(
     Without --weights the weights are random: He before the ReLU family, LeCun before SELU,
     Glorot otherwise; equal seeds give equal weights on every target.
     """
-    chosen = choice(settings, weights, seed)
+    chosen = source.choice(settings)
     targets = resolve_targets(target)
     if "onnx" not in targets and (opset is not None or ir_version is not None):
         raise click.UsageError("--opset and --ir-version are for the target onnx")
@@ -106,7 +105,7 @@ def command(
             base_path(output, "", targets)
         with progress(f"compiling {file.name}") as notify:
             prepared = prepare(file, chosen)
-            report.warnings(prepared.loaded.warnings)
+            report.warnings(prepared.warnings)
             options = algorithms(report, prepared, winograd, tuning)
             notify("writing code")
             onnx = OnnxOptions(opset, ir_version)
@@ -119,5 +118,5 @@ def command(
         raise click.UsageError(str(error)) from None
     for path, content in files.items():
         click.echo(f"{path}  {len(content):,} bytes")
-    if weights is None:
+    if source.file is None:
         click.echo(f"weights are random (seed {chosen.seed}); give trained ones with --weights")

@@ -56,7 +56,7 @@ def _run(command: click.Command, arguments: Sequence[str], report: Report) -> in
         code = command.main(list(arguments), "cnndsl", standalone_mode=False, obj=report)
         return code if isinstance(code, int) else OK
     except CompileError as error:
-        report.errors(error.diagnostics)
+        report.errors(error.diagnostics, error.table)
         return WRONG_PROGRAM
     except MemoryError:
         from cnndsl.driver.memory import out_of_memory

@@ -11,7 +11,7 @@ from cnndsl.cli.options import examples, force_option, program_argument, setting
 from cnndsl.cli.report import Report, progress
 from cnndsl.driver.choice import Choice
 from cnndsl.driver.load import load
-from cnndsl.driver.prepare import weights_for
+from cnndsl.driver.trained import weights_for
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.files import write_file
 from cnndsl.weights.files import serialize
@@ -51,7 +51,7 @@ def command(
     loaded = load(file, settings)
     report.warnings(loaded.warnings)
     with progress(f"initialising {loaded.graph.name}"):
-        weights = weights_for(loaded.graph, Choice(settings, seed=seed))
+        weights = weights_for(loaded.graph, Choice(settings, seed=seed)).weights
         write_file(output, serialize(output, weights), force=force)
     elements = sum(array.size for array in weights.values())
     click.echo(f"{output}  {len(weights)} tensors, {elements:,} numbers")

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import click
 
-from cnndsl.cli.options import examples, json_option, program_argument, settings_option
+from cnndsl.cli.options import (
+    WeightsSource,
+    examples,
+    json_option,
+    program_argument,
+    settings_option,
+    weights_options,
+)
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.driver.backends import NAMES
 from cnndsl.driver.cache import module_folder
 from cnndsl.driver.calibration import expand
-from cnndsl.driver.choice import Choice
 from cnndsl.driver.lint import Activity, Linted, lint
 from cnndsl.driver.prepare import prepare
 from cnndsl.elaborate.inputs import Setting
@@ -31,11 +37,7 @@ _SHOWN = 12
     ),
 )
 @program_argument
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="Trained weights (.safetensors or .npz).  [required]",
-)
+@weights_options(required=True)
 @click.option(
     "--input",
     "given",
@@ -54,7 +56,7 @@ _SHOWN = 12
 def command(
     report: Report,
     file: Path,
-    weights: Path | None,
+    source: WeightsSource,
     given: tuple[Path, ...],
     strict: bool,
     backend: str,
@@ -69,14 +71,14 @@ def command(
 
     The more inputs, the surer the result: a channel may be waiting for something rare.
     """
-    if weights is None:
+    if source.file is None:
         raise click.UsageError(
             "lint needs the trained weights, --weights FILE: random ones say nothing about which "
             "units will die"
         )
     with progress(f"linting {file.name}") as notify:
-        prepared = prepare(file, Choice(settings, weights))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         with module_folder() as folder:
             found = lint(prepared, expand(given), backend, folder, notify)
     failed = strict and found.dead > 0

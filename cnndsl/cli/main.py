@@ -20,6 +20,7 @@ COMMANDS = {
     "plot": "Draw a diagram of the network.",
     "compile": "Write a Python module of Numba kernels, or ONNX.",
     "init": "Write random weights for a program.",
+    "weights": "List, convert and map the tensors of weights files.",
     "run": "Run a program on an array or a photograph.",
     "verify": "Compare every backend with the float64 reference.",
     "fmt": "Print programs in their canonical form.",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -13,6 +15,7 @@ from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
 from cnndsl.driver.prepare import Prepared
+from cnndsl.driver.trained import WAYS
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.syntax.ast import Number
 from cnndsl.syntax.numerals import read_numeral
@@ -73,25 +76,79 @@ settings_option = click.option(
 )
 
 
-def weights_options(command: F) -> F:
-    """Add --weights and --seed."""
-    command = click.option(
-        "--seed",
-        type=click.IntRange(0, 2**63 - 1),
-        help="Seed of random weights.  [default: 0]",
-    )(command)
-    return click.option(
-        "--weights",
-        type=click.Path(path_type=Path),
-        help="Weights to use (.safetensors or .npz) instead of random ones.",
-    )(command)
+@dataclass(frozen=True, slots=True)
+class WeightsSource:
+    """Where weights come from, as options say it; `seed` is None where it was not given."""
+
+    file: Path | None
+    mapping: Path | None
+    match: str
+    seed: int | None = None
+
+    @property
+    def is_given(self) -> bool:
+        return self.file is not None or self.seed is not None
+
+    def choice(self, settings: Mapping[str, Setting]) -> Choice:
+        """Combine the options; a file and a seed exclude each other, a mapping needs a file."""
+        if self.file is not None and self.seed is not None:
+            raise click.UsageError("--weights and --seed exclude each other")
+        if self.file is None and (self.mapping is not None or self.match != "name"):
+            raise click.UsageError("--map and --match serve --weights")
+        return Choice(settings, self.file, self.seed or 0, self.mapping, self.match)
 
 
-def choice(settings: Mapping[str, Setting], weights: Path | None, seed: int | None) -> Choice:
-    """Combine the options; weights come from a file or from a seed, not both."""
-    if weights is not None and seed is not None:
-        raise click.UsageError("--weights and --seed exclude each other")
-    return Choice(settings, weights, seed or 0)
+def weights_options(*, required: bool = False) -> Callable[[F], F]:
+    """Add --weights, --map, --match and, unless a file is required, --seed, as one `source`."""
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def collected(
+            *args: Any,
+            weights: Path | None,
+            mapping: Path | None,
+            match: str,
+            seed: int | None = None,
+            **others: Any,
+        ) -> Any:
+            source = WeightsSource(weights, mapping, match, seed)
+            return command(*args, source=source, **others)
+
+        result: Any = collected
+        if not required:
+            result = click.option(
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                help="Seed of random weights.  [default: 0]",
+            )(result)
+        for option in (match_option, map_option):
+            result = option(result)
+        what = "Trained weights" if required else "Weights to use instead of random ones"
+        result = click.option(
+            "--weights",
+            type=click.Path(path_type=Path),
+            help=f"{what}: .safetensors (PyTorch's names too), .npz, or the tensors of an .onnx."
+            + ("  [required]" if required else ""),
+        )(result)
+        return cast(F, result)
+
+    return decorate
+
+
+map_option = click.option(
+    "--map",
+    "mapping",
+    type=click.Path(path_type=Path),
+    help="File that renames tensors: lines THEIRS -> OURS, with * and **.",
+)
+
+match_option = click.option(
+    "--match",
+    type=click.Choice(tuple(WAYS)),
+    default="name",
+    show_default=True,
+    help="Match tensors by exact name, or layers by order and shape whatever their names.",
+)
 
 
 threads_option = click.option(

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from cnndsl.cli.options import (
+    WeightsSource,
     algorithm_options,
     algorithms,
-    choice,
     examples,
     json_option,
     program_argument,
@@ -63,7 +63,7 @@ _DISPENSABLE = ("output", "done", "GB/s", "op", "bound by")
 )
 @algorithm_options
 @settings_option
-@weights_options
+@weights_options()
 @json_option
 @click.pass_obj
 def command(
@@ -76,8 +76,7 @@ def command(
     winograd: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
 ) -> None:
     """Time each layer of the compiled program, beside what this machine allows.
 
@@ -86,14 +85,14 @@ def command(
     the peak, and its bytes (operands, result, weights) at the bandwidth for so many.
     """
     with progress(f"profiling {file.name}") as notify:
-        prepared = prepare(file, choice(settings, weights, seed))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         found = profile(
             prepared,
             threads=threads,
             runs=runs,
             batch=batch,
-            seed=seed or 0,
+            seed=source.seed or 0,
             options=algorithms(report, prepared, winograd, tuning),
             notify=notify,
         )

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from cnndsl.diagnostics import Diagnostic, Severity
+from cnndsl.diagnostics import Diagnostic, Severity, Table
+from cnndsl.diagnostics.excerpt import visible
 from cnndsl.diagnostics.render import render, to_json
 
 _FOLDED = 20
@@ -29,17 +30,43 @@ class Report:
     as_json: bool = False
     _held: list[Diagnostic] = field(default_factory=list)
 
-    def errors(self, diagnostics: Sequence[Diagnostic]) -> None:
-        """Show the diagnostics that ended the command; with --json, as its result."""
+    def errors(self, diagnostics: Sequence[Diagnostic], rows: Table | None = None) -> None:
+        """Show the diagnostics that ended the command, as a table if they have one.
+
+        With --json, both are its result.
+        """
         if self.as_json:
             self._held = list(diagnostics)
-            self.json({"ok": False})
+            listed = (
+                [dict(zip(rows.columns, row, strict=True)) for row in rows.rows] if rows else None
+            )
+            self.json({"ok": False, **({"table": listed} if listed else {})})
+            return
+        if rows is not None:
+            self._table(rows, sorted({d.code for d in diagnostics}))
             return
         self.warnings(diagnostics[:_MOST])
         count = sum(d.severity is Severity.ERROR for d in diagnostics)
         if count > 1:
             rest = f"; the first {_MOST} are shown" if len(diagnostics) > _MOST else ""
             click.echo(f"{count} errors{rest}", err=True)
+
+    def _table(self, rows: Table, codes: Sequence[str]) -> None:
+        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        head = f"error[{', '.join(codes)}]"
+        click.echo(
+            f"{click.style(head, fg='red', bold=True) if color else head}: {rows.title}", err=True
+        )
+        filled = [i for i, _ in enumerate(rows.columns) if any(row[i] for row in rows.rows)]
+        table(
+            [(rows.columns[i], False) for i in filled],
+            [[visible(row[i]) or "-" for i in filled] for row in rows.rows[:_MOST]],
+            stderr=True,
+        )
+        if len(rows.rows) > _MOST:
+            click.echo(f"the first {_MOST} of {len(rows.rows)} are shown; --json has all", err=True)
+        if rows.help is not None:
+            click.echo(f"help: {rows.help}", err=True)
 
     def fault(self, message: str) -> None:
         """With --json, give as the result what no diagnostic stands for; stderr has it already."""
@@ -66,6 +93,7 @@ def table(
     rows: Iterable[Sequence[str]],
     footer: Sequence[str] | None = None,
     dispensable: Sequence[str] = (),
+    stderr: bool = False,
 ) -> None:
     """Print a table; a column is (heading, whether it holds numbers).
 
@@ -75,7 +103,7 @@ def table(
     from rich import box
     from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Drawn
     from rich.text import Text
 
     body = [tuple(row) for row in rows]
@@ -83,7 +111,8 @@ def table(
     widths = {h: max(cell_len(line[i]) for line in lines) for i, (h, _) in enumerate(columns)}
     kept = dict(columns)
     left_out = []
-    terminal = Console().width if sys.stdout.isatty() else None
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    terminal = Console(stderr=stderr).width if is_terminal else None
     for heading in dispensable:
         if terminal is None or _total(widths[h] for h in kept) <= terminal:
             break
@@ -91,8 +120,9 @@ def table(
         left_out.append(heading)
     needed = _total(widths[h] for h in kept)
     least = _total(widths[h] if number else min(widths[h], _FOLDED) for h, number in kept.items())
-    console = Console(width=needed if terminal is None else max(terminal, least))
-    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, padding=(0, 1, 0, 0))
+    width = needed if terminal is None else max(terminal, least)
+    console = Console(width=width, stderr=stderr)
+    drawn = Drawn(box=box.SIMPLE_HEAD, show_footer=footer is not None, padding=(0, 1, 0, 0))
     for index, (heading, number) in enumerate(columns):
         if heading in kept:
             drawn.add_column(
@@ -108,7 +138,7 @@ def table(
         drawn.add_row(*(Text(cell) for (heading, _), cell in cells if heading in kept))
     console.print(drawn)
     if left_out:
-        click.echo(f"(not shown at this width: {', '.join(left_out)})")
+        click.echo(f"(not shown at this width: {', '.join(left_out)})", err=stderr)
 
 
 def _total(widths: Iterable[int]) -> int:

@@ -11,7 +11,7 @@ import click
 from cnndsl.cli.field_json import as_json
 from cnndsl.cli.field_text import findings, print_fields
 from cnndsl.cli.options import (
-    choice,
+    WeightsSource,
     examples,
     force_option,
     json_option,
@@ -105,7 +105,7 @@ class _Size(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Random inputs to measure with.",
 )
-@weights_options
+@weights_options()
 @click.option(
     "--image",
     type=click.Path(path_type=Path),
@@ -131,8 +131,7 @@ def command(
     object_px: tuple[int, ...] | None,
     measured: bool,
     samples: int,
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
     image: Path | None,
     output: Path | None,
     settings: Mapping[str, Setting],
@@ -148,7 +147,7 @@ def command(
     """
     if every and at:
         raise click.UsageError("--all and --at exclude each other")
-    if (weights is not None or seed is not None) and not measured:
+    if source.is_given and not measured:
         raise click.UsageError("--weights and --seed serve --measured")
     if image is not None and output is None:
         raise click.UsageError("--image needs -o, the picture to write")
@@ -167,8 +166,8 @@ def command(
     seen = [Seen(view, u, found.intervals(view.value, u)) for view in views for u in units]
     energies: dict[str, Measured] = {}
     if measured:
-        weighted = choice(settings, weights, seed)
-        energies = _measure(loaded, found, values, weighted, samples, units)
+        weighted = source.choice(settings)
+        energies = _measure(report, loaded, found, values, weighted, samples, units)
     if output is not None:
         _draw(found, values, file, image, object_px, energies, units, output, force)
     if report.as_json:
@@ -182,6 +181,7 @@ def command(
 
 
 def _measure(
+    report: Report,
     loaded: Loaded,
     found: FieldReport,
     values: tuple[str, ...],
@@ -191,12 +191,14 @@ def _measure(
 ) -> dict[str, Measured]:
     """Measure the effective field of the first unit chosen, or the central one, of each value."""
     from cnndsl.driver.effective_field import measured, normalized_weights
-    from cnndsl.driver.prepare import weights_for
+    from cnndsl.driver.trained import weights_for
 
     sizes = dict(loaded.graph.usual_sizes)
     with progress("measuring") as step:
         if chosen.weights is not None:
-            weights = weights_for(loaded.graph, chosen)
+            fitted = weights_for(loaded.graph, chosen)
+            report.warnings(fitted.notices)
+            weights = fitted.weights
         else:
             weights = normalized_weights(loaded.graph, sizes, chosen.seed, step)
         return {

@@ -10,9 +10,9 @@ import click
 import numpy as np
 
 from cnndsl.cli.options import (
+    WeightsSource,
     algorithm_options,
     algorithms,
-    choice,
     examples,
     force_option,
     program_argument,
@@ -57,7 +57,7 @@ from cnndsl.ops.base import Array
 @click.option("--top", type=click.IntRange(1, 1000), help="Print the largest values.")
 @algorithm_options
 @settings_option
-@weights_options
+@weights_options()
 @force_option
 @click.pass_obj
 def command(
@@ -70,8 +70,7 @@ def command(
     winograd: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
     force: bool,
 ) -> None:
     """Run a program once.
@@ -82,8 +81,8 @@ def command(
     What Numba compiles is kept in the user's cache folder ($XDG_CACHE_HOME/cnndsl).
     """
     with progress(f"running {file.name}") as notify:
-        prepared = prepare(file, choice(settings, weights, seed))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         names = [o.name for o in prepared.graph.outputs]
         _check_output(output, names)
         paths = _paths(prepared.graph, given)

@@ -10,7 +10,7 @@ import click
 
 from cnndsl.backends.numba_cpu.options import ALGORITHMS
 from cnndsl.cli.options import (
-    choice,
+    WeightsSource,
     examples,
     force_option,
     json_option,
@@ -45,7 +45,7 @@ from cnndsl.files import write_file
 @click.option("--runs", type=click.IntRange(3, 100_000), default=30, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
 @settings_option
-@weights_options
+@weights_options()
 @force_option
 @json_option
 @click.pass_obj
@@ -57,8 +57,7 @@ def command(
     runs: int,
     batch: int,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
     force: bool,
 ) -> None:
     """Measure every algorithm of every convolution on this machine, and write what was fastest.
@@ -66,10 +65,10 @@ def command(
     `cnndsl compile --tuning FILE` then uses it in place of its own estimate.
     """
     with progress(f"tuning {file.name}") as notify:
-        prepared = prepare(file, choice(settings, weights, seed))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         found = tune(
-            prepared, threads=threads, runs=runs, batch=batch, seed=seed or 0, notify=notify
+            prepared, threads=threads, runs=runs, batch=batch, seed=source.seed or 0, notify=notify
         )
         path = output or Path(f"{found.network}.tuning.json")
         content = found.serialize()

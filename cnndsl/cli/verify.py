@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from cnndsl.cli.options import (
+    WeightsSource,
     algorithm_options,
     algorithms,
-    choice,
     examples,
     json_option,
     program_argument,
@@ -34,7 +34,7 @@ from cnndsl.elaborate.inputs import Setting
 @program_argument
 @algorithm_options
 @settings_option
-@weights_options
+@weights_options()
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
 @json_option
 @click.pass_obj
@@ -44,8 +44,7 @@ def command(
     winograd: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
-    weights: Path | None,
-    seed: int | None,
+    source: WeightsSource,
     batch: int,
 ) -> int:
     """Compile for every backend available here and compare with the float64 reference.
@@ -54,10 +53,10 @@ def command(
     each output on one random input. Exit code 1 if a relative difference is above the tolerance.
     """
     with progress(f"verifying {file.name}") as notify:
-        prepared = prepare(file, choice(settings, weights, seed))
-        report.warnings(prepared.loaded.warnings)
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
         options = algorithms(report, prepared, winograd, tuning)
-        differences = verify(prepared, seed or 0, batch, notify, options)
+        differences = verify(prepared, source.seed or 0, batch, notify, options)
     agree = all(d.agrees for d in differences)
     if report.as_json:
         report.json(

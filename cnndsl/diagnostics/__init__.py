@@ -8,6 +8,7 @@ from cnndsl.diagnostics.model import (
     Severity,
     Source,
     Span,
+    Table,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "Table",
 ]

@@ -69,6 +69,7 @@ CODES: dict[str, str] = {
     "CNN602": "weights are missing",
     "CNN603": "weights are not part of the network",
     "CNN604": "weights have the wrong shape or dtype",
+    "CNN605": "a mapping of names is wrong",
     # targets
     "CNN701": "the target is not built yet",
     "CNN702": "the target does not support this",
@@ -86,4 +87,7 @@ CODES: dict[str, str] = {
     "CNN902": "an import is never used",
     "CNN903": "a claim about reach holds for all phases together only",
     "CNN904": "a tuning file does not fit the network",
+    "CNN905": "weights are converted to float32",
+    "CNN906": "tensors of a weights file are left out",
+    "CNN907": "weights are matched by order alone",
 }

@@ -104,13 +104,29 @@ class Diagnostic:
             raise ValueError(f"diagnostic code {self.code} is not in the table of codes")
 
 
-class CompileError(Exception):
-    """The user's program (or file) is wrong; carries every diagnostic of the stage."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How many diagnostics of one kind are shown: a row for each, and what may mend them all."""
 
-    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    help: str | None = None
+
+
+class CompileError(Exception):
+    """The user's program (or file) is wrong; carries every diagnostic of the stage.
+
+    A `table` is shown to people in place of the diagnostics.
+    """
+
+    def __init__(
+        self, diagnostics: Diagnostic | Iterable[Diagnostic], table: Table | None = None
+    ) -> None:
         if isinstance(diagnostics, Diagnostic):
             diagnostics = (diagnostics,)
         self.diagnostics = tuple(diagnostics)
+        self.table = table
         super().__init__(
             "; ".join(
                 f"{d.code}: {d.message}" + (f" ({d.span})" if d.span else "")

@@ -97,7 +97,7 @@ def _read(graph: Graph, path: Path) -> Inputs:
 def _read_archive(graph: Graph, path: Path) -> Inputs:
     require_plain(path)
     try:
-        arrays = npz.read(path)
+        arrays = {t.name: t.read() for t in npz.scan(path)}
     except WeightsFormatError as error:
         raise unusable(path, str(error), error.help) from None
     except OSError as error:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.files import require_plain, unreadable, write_file
 from cnndsl.ops.base import Array
-from cnndsl.weights import npz, safetensors
+from cnndsl.weights import npz, onnx_initializers, safetensors
 from cnndsl.weights.errors import WeightsFormatError
+from cnndsl.weights.stored import StoredTensor
 
-_READERS: dict[str, Callable[[Path], dict[str, Array]]] = {
-    ".safetensors": safetensors.read,
-    ".npz": npz.read,
+_SCANNERS: dict[str, Callable[[Path], list[StoredTensor]]] = {
+    ".safetensors": safetensors.scan,
+    ".npz": npz.scan,
+    ".onnx": onnx_initializers.scan,
 }
 _SERIALIZERS: dict[str, Callable[[Mapping[str, Array]], bytes]] = {
     ".safetensors": safetensors.serialize,
@@ -22,27 +27,97 @@ _SERIALIZERS: dict[str, Callable[[Mapping[str, Array]], bytes]] = {
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
 
 
-def read(path: Path) -> dict[str, Array]:
-    """Return the tensors of a .safetensors or .npz file.
+def scan(path: Path) -> dict[str, StoredTensor]:
+    """Return the tensors of a .safetensors, .npz or .onnx file by name, in the file's order.
 
-    Time and memory are bounded by the file's size. Raises CompileError (CNN601, CNN801).
+    They are read when asked for. Time and memory are bounded by the file's size. Raises
+    CompileError (CNN601, CNN801), here and when a tensor is read.
     """
     require_plain(path)
-    try:
-        with open(path, "rb") as f:
-            start = f.read(2)
-        if path.suffix.lower() in _PICKLES or start[:1] == b"\x80":
+    with _failures(path):
+        suffix = path.suffix.lower()
+        if suffix in _PICKLES:
+            raise _pickled()
+        if suffix == ".weights":
             raise WeightsFormatError(
-                "pickle and torch files are not read: loading one runs the code it holds",
-                help="save the tensors with safetensors.torch.save_file(model.state_dict(), ...)",
+                "a Darknet file holds numbers without names or shapes, which its cfg file says",
+                help=f"cnndsl import NET.cfg --weights {path.name}",
             )
-        reader = _READERS.get(path.suffix.lower())
-        if reader is None:
+        scanner = _SCANNERS.get(suffix)
+        if scanner is None:
             raise WeightsFormatError(
                 f"the suffix {path.suffix or '(none)'} is not that of a weights file",
+                help="weights files end in .safetensors, .npz or .onnx",
+            )
+        try:
+            found = scanner(path)
+        except WeightsFormatError:
+            # Asked last: a sound safetensors file may well begin with the byte of a pickle.
+            if _is_pickle(path):
+                raise _pickled() from None
+            raise
+    return {t.name: replace(t, read=partial(_read, path, t)) for t in found}
+
+
+def read(path: Path) -> dict[str, Array]:
+    """Return the tensors of a file as `scan` finds them, all of them read."""
+    return {name: tensor.read() for name, tensor in scan(path).items()}
+
+
+def serialize(path: Path, tensors: Mapping[str, Array]) -> bytes:
+    """Return the bytes of a weights file in the format of the path's suffix.
+
+    Equal tensors give equal bytes. Raises CompileError (CNN601) for an unknown suffix.
+    """
+    return serializer(path)(tensors)
+
+
+def serializer(path: Path) -> Callable[[Mapping[str, Array]], bytes]:
+    """Return what makes the bytes of a weights file; raises CompileError (CNN601)."""
+    found = _SERIALIZERS.get(path.suffix.lower())
+    if found is None:
+        raise CompileError(
+            Diagnostic(
+                code="CNN601",
+                message=f"{path} does not name a weights file that can be written",
                 help="weights files end in .safetensors or .npz",
             )
-        return reader(path)
+        )
+    return found
+
+
+def write(path: Path, tensors: Mapping[str, Array], *, force: bool = False) -> None:
+    """Write a weights file, whole or not at all."""
+    write_file(path, serialize(path, tensors), force=force)
+
+
+def _pickled() -> WeightsFormatError:
+    return WeightsFormatError(
+        "pickle and torch files are not read: loading one runs the code it holds",
+        help="save the tensors with safetensors.torch.save_file(model.state_dict(), ...)",
+    )
+
+
+def _is_pickle(path: Path) -> bool:
+    """Return whether a file begins with a pickle's first opcode and ends with its last."""
+    with open(path, "rb") as f:
+        start = f.read(2)
+        if len(start) < 2 or start[0] != 0x80 or start[1] > 5:
+            return False
+        f.seek(-1, 2)
+        return f.read(1) == b"."
+
+
+def _read(path: Path, tensor: StoredTensor) -> Array:
+    with _failures(path):
+        return tensor.read()
+
+
+@contextmanager
+def _failures(path: Path) -> Iterator[None]:
+    """Say of what goes wrong in which file it did."""
+    try:
+        yield
     except WeightsFormatError as error:
         raise CompileError(
             Diagnostic(
@@ -53,25 +128,3 @@ def read(path: Path) -> dict[str, Array]:
         ) from None
     except OSError as error:
         raise CompileError(unreadable(path, error)) from error
-
-
-def serialize(path: Path, tensors: Mapping[str, Array]) -> bytes:
-    """Return the bytes of a weights file in the format of the path's suffix.
-
-    Equal tensors give equal bytes. Raises CompileError (CNN601) for an unknown suffix.
-    """
-    serializer = _SERIALIZERS.get(path.suffix.lower())
-    if serializer is None:
-        raise CompileError(
-            Diagnostic(
-                code="CNN601",
-                message=f"{path} does not name a weights file",
-                help="weights files end in .safetensors or .npz",
-            )
-        )
-    return serializer(tensors)
-
-
-def write(path: Path, tensors: Mapping[str, Array], *, force: bool = False) -> None:
-    """Write a weights file, whole or not at all."""
-    write_file(path, serialize(path, tensors), force=force)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -17,7 +19,8 @@ from cnndsl import __version__
 from cnndsl.files import GENERATOR
 from cnndsl.ops.base import Array
 from cnndsl.weights.errors import WeightsFormatError
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
+from cnndsl.weights.stored import StoredTensor
 
 _MAX_ENTRIES = 200_000
 _PLAIN_BYTES = 64 << 20
@@ -25,12 +28,18 @@ _MAX_RATIO = 100
 _KINDS = "fiub"
 
 
-def read(path: Path) -> dict[str, Array]:
-    """Return the arrays of an archive. Raises WeightsFormatError."""
+def scan(path: Path) -> list[StoredTensor]:
+    """Return the arrays of an archive, in its order. Raises WeightsFormatError."""
+    with _opened(path) as archive:
+        entries = _checked_entries(archive, path.stat().st_size)
+        return [_stored(archive, path, info, name) for name, info in entries.items()]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = _checked_entries(archive, path.stat().st_size)
-            return {name: _array(archive, info, name) for name, info in entries.items()}
+            yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise WeightsFormatError(f"it is not a sound zip archive ({error})") from None
     except MemoryError:
@@ -81,7 +90,8 @@ def _checked_entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
     return found
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
+def _stored(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, name: str) -> StoredTensor:
+    """Read the header of an entry, and compare it with the entry's size."""
     with archive.open(info) as raw:
         f: BinaryIO = raw  # type: ignore[assignment]
         shape, fortran, dtype = _header(f, name)
@@ -93,17 +103,33 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
             raise WeightsFormatError(f"tensor {shown(name)} has the malformed shape {shape}")
         needed = prod(shape) * dtype.itemsize
         left = info.file_size - raw.tell()
-        if needed != left:
-            raise WeightsFormatError(
-                f"tensor {shown(name)} of shape {list(shape)} needs {needed} bytes, "
-                f"and its entry has {left}"
-            )
+    if needed != left:
+        raise WeightsFormatError(
+            f"tensor {shown(name)} of shape {list(shape)} needs {needed} bytes, "
+            f"and its entry has {left}"
+        )
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    return StoredTensor(
+        name, dtype.name, shape, partial(_array, path, info, name, shape, order, dtype)
+    )
+
+
+def _array(
+    path: Path,
+    info: zipfile.ZipInfo,
+    name: str,
+    shape: tuple[int, ...],
+    order: Literal["F", "C"],
+    dtype: np.dtype[Any],
+) -> Array:
+    needed = prod(shape) * dtype.itemsize
+    with _opened(path) as archive, archive.open(info) as f:
+        f.read(info.file_size - needed)  # the header
         data = f.read(needed)
         if len(data) != needed or f.read(1):
             raise WeightsFormatError(f"tensor {shown(name)} is truncated")
     flat = np.frombuffer(data, dtype)
-    array = flat.reshape(shape, order="F" if fortran else "C")
-    return np.asarray(array, dtype.newbyteorder("="), order="C")
+    return np.asarray(flat.reshape(shape, order=order), dtype.newbyteorder("="), order="C")
 
 
 def _header(f: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

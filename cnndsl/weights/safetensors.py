@@ -11,6 +11,7 @@ import mmap
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,12 +22,17 @@ from cnndsl import __version__
 from cnndsl.files import GENERATOR
 from cnndsl.ops.base import Array
 from cnndsl.weights.errors import WeightsFormatError
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
+from cnndsl.weights.stored import StoredTensor, widened
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
     "I64": np.dtype("<i8"),
     "I32": np.dtype("<i4"),
     "I16": np.dtype("<i2"),
@@ -34,7 +40,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+"""NumPy has no bfloat16: its 16 bits are read as a whole number, and widened."""
+
+_NAMES = {dtype: name for name, dtype in _DTYPES.items() if name != "BF16"}
 _MAX_HEADER_BYTES = 16 << 20
 _MAX_RANK = 16
 
@@ -42,14 +50,21 @@ _MAX_RANK = 16
 @dataclass(frozen=True, slots=True)
 class _Entry:
     name: str
-    dtype: np.dtype[Any]
+    kind: str
     shape: tuple[int, ...]
     start: int
     end: int
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return _DTYPES[self.kind]
 
-def read(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file as read-only views of it. Raises WeightsFormatError."""
+
+def scan(path: Path) -> list[StoredTensor]:
+    """Return the tensors of a file, in order of place; arrays are read-only views of it.
+
+    Raises WeightsFormatError.
+    """
     with open(path, "rb") as f:
         size = f.seek(0, 2)
         f.seek(0)
@@ -66,9 +81,17 @@ def read(path: Path) -> dict[str, Array]:
             )
         entries = _entries(_parse(f.read(length)), size - 8 - length)
         if not entries:
-            return {}
+            return []
         data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
-    return {e.name: _view(data, 8 + length, e) for e in entries}
+    return [
+        StoredTensor(
+            e.name,
+            "bfloat16" if e.kind == "BF16" else e.dtype.name,
+            e.shape,
+            partial(_view, data, 8 + length, e),
+        )
+        for e in entries
+    ]
 
 
 def serialize(tensors: Mapping[str, Array]) -> bytes:
@@ -144,10 +167,10 @@ def _entry(name: str, described: Any) -> _Entry:
     where = f"tensor {shown(name)}"
     if not isinstance(described, dict) or set(described) != {"dtype", "shape", "data_offsets"}:
         raise WeightsFormatError(f"{where} is not described by dtype, shape and data_offsets")
-    dtype = described["dtype"]
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
+    kind = described["dtype"]
+    if not isinstance(kind, str) or kind not in _DTYPES:
         raise WeightsFormatError(
-            f"{where} has the dtype {shown(str(dtype))}, which is not supported",
+            f"{where} has the dtype {shown(str(kind))}, which is not supported",
             help="convert the weights to float32 (F32)",
         )
     shape = described["shape"]
@@ -157,13 +180,13 @@ def _entry(name: str, described: Any) -> _Entry:
     if not _whole(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise WeightsFormatError(f"{where} has malformed data_offsets {shown(str(offsets)[:100])}")
     start, end = offsets
-    needed = prod(shape) * _DTYPES[dtype].itemsize
+    needed = prod(shape) * _DTYPES[kind].itemsize
     if end - start != needed:
         raise WeightsFormatError(
             f"{where} of shape {shown(str(shape)[:100])} needs {needed} bytes, "
             f"and its offsets give {end - start}"
         )
-    return _Entry(name, _DTYPES[dtype], tuple(shape), start, end)
+    return _Entry(name, kind, tuple(shape), start, end)
 
 
 def _whole(values: Any) -> bool:
@@ -174,4 +197,6 @@ def _whole(values: Any) -> bool:
 def _view(data: mmap.mmap, base: int, e: _Entry) -> Array:
     array = np.frombuffer(data, e.dtype, prod(e.shape), base + e.start).reshape(e.shape)
     native = array.astype(e.dtype.newbyteorder("="), copy=False)
+    if e.kind == "BF16":
+        return widened(native)
     return native if native.flags.aligned else native.copy()

@@ -36,7 +36,7 @@ def test_everything_wrong_is_reported_in_one_error(network: tuple) -> None:
     graph, weights = network
     weights["conv3x3.wieght"] = weights.pop("conv3x3.weight")
     weights["bn.bias"] = np.zeros(5, np.float32)
-    weights["conv1x1.weight"] = weights["conv1x1.weight"].astype(np.float64)
+    weights["conv1x1.weight"] = weights["conv1x1.weight"].astype(np.int64)
     with pytest.raises(CompileError) as error:
         match(graph, weights)
     found = {(d.code, d.message, d.help) for d in error.value.diagnostics}
@@ -55,7 +55,7 @@ def test_everything_wrong_is_reported_in_one_error(network: tuple) -> None:
         ("CNN604", "bn.bias must be [4], the weights have [5]", None),
         (
             "CNN604",
-            "conv1x1.weight must be float32, the weights have float64",
-            "convert conv1x1.weight to float32",
+            "conv1x1.weight must be float32, the weights have int64",
+            "give a file that holds floating-point numbers",
         ),
     }

@@ -38,6 +38,14 @@ def test_round_trip(tmp_path: Path, suffix: str) -> None:
         np.testing.assert_array_equal(found[name], array)
 
 
+@pytest.mark.parametrize("length", range(1, 40))
+def test_headers_of_any_length_are_read(tmp_path: Path, length: int) -> None:
+    """Among them those whose length begins with the bytes of a pickle."""
+    tensors = {"w" * 8 * length: np.zeros(2, np.float32)}
+    files.write(tmp_path / "w.safetensors", tensors)
+    assert list(files.read(tmp_path / "w.safetensors")) == list(tensors)
+
+
 def test_other_readers_agree(tmp_path: Path) -> None:
     files.write(tmp_path / "w.safetensors", TENSORS)
     files.write(tmp_path / "w.npz", TENSORS)
