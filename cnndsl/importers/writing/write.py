@@ -11,6 +11,7 @@ from cnndsl.importers.writing.compare import Different, same_network
 from cnndsl.importers.writing.legal import legal
 from cnndsl.importers.writing.lower import Order, lower
 from cnndsl.importers.writing.program import program_text
+from cnndsl.importers.writing.reroll import reroll
 from cnndsl.ir.graph import Graph
 from cnndsl.ir.printer import print_graph
 from cnndsl.syntax.ast import Program
@@ -38,8 +39,13 @@ class WrongProgram(Exception):  # noqa: N818 - the name says what is wrong
 def write_source(graph: Graph, comments: Mapping[str, str] | None = None) -> Written:
     """Return a graph as a program; raises CompileError if the language cannot say it (CNN807)."""
     stated = legal(graph)
-    draft = lower(stated, Order.GIVEN)
-    text = program_text(stated, draft, {})
+    texts = []
+    for order in Order:
+        for any_kernel in (False, True):
+            draft = lower(stated, order)
+            reroll(draft, any_kernel)
+            texts.append(program_text(stated, draft, {}))
+    text = min(texts, key=lambda t: (t.count("\n"), len(t)))
     return Written(text, checked_names(text, stated))
 
 

@@ -1,0 +1,112 @@
+"""What is alike: layers that one block could stand for, and what their text costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnndsl.importers.writing.arguments import default, has_kernel_suffix, specs
+from cnndsl.importers.writing.model import (
+    Argument,
+    Auto,
+    BlockUse,
+    Item,
+    Layer,
+    Literal,
+    OpUse,
+    Parameter,
+    Repeat,
+    Scale,
+    SharedUse,
+)
+
+_FOLLOWERS = frozenset(
+    """bn relu leaky_relu prelu elu selu srelu relu6 sigmoid tanh softplus gelu silu hard_sigmoid
+    hard_swish dropout identity glu groupnorm layernorm lrn""".split()
+)
+"""Words of layers that belong to the layer before them."""
+
+
+class Kinds:
+    """Numbers kinds of layers. Layers of one kind differ in their arguments only.
+
+    With `any_kernel` a kernel is such an argument, too.
+    """
+
+    def __init__(self, any_kernel: bool) -> None:
+        self._any_kernel = any_kernel
+        self._numbers: dict[object, int] = {}
+        self._known: dict[Layer, int] = {}
+
+    def of(self, layer: Layer) -> int:
+        found = self._known.get(layer)
+        if found is None:
+            kind = self._kind(layer)
+            found = self._known[layer] = self._numbers.setdefault(kind, len(self._numbers))
+        return found
+
+    def _kind(self, layer: Layer) -> object:
+        match layer:
+            case OpUse(keyword=keyword, rank=rank, operands=operands, arguments=arguments):
+                fixed = tuple(
+                    (spec.name, argument)
+                    for spec, argument in zip(specs(keyword), arguments, strict=True)
+                    if self._is_fixed(keyword, spec.name, argument)
+                )
+                return "op", keyword, rank, operands, fixed
+            case BlockUse(block=block):
+                return "block", block
+            case Repeat(base=base):
+                return "repeat", tuple(self._kind(inner) for inner in base)
+            case Scale() | SharedUse():
+                return layer
+
+    def _is_fixed(self, keyword: str, name: str, argument: Argument) -> bool:
+        if keyword == "concat":  # its axis decides how it is written
+            return True
+        if name == "kernel" and has_kernel_suffix(keyword):
+            return not self._any_kernel
+        return isinstance(argument, Literal) and argument.value is None
+
+
+def is_follower(layer: Layer) -> bool:
+    """Tell whether a layer goes with the one before it: a norm, an activation."""
+    return isinstance(layer, Scale) or (isinstance(layer, OpUse) and layer.keyword in _FOLLOWERS)
+
+
+def layer_cost(layer: Layer, blocks: Sequence[Sequence[Parameter]]) -> int:
+    """Return about how many words the text of a layer takes; `blocks` are blocks' parameters."""
+    match layer:
+        case OpUse(keyword=keyword, arguments=arguments):
+            cost = 1
+            for place, (argument, spec) in enumerate(zip(arguments, specs(keyword), strict=True)):
+                if isinstance(argument, Auto) or argument == default(keyword, place):
+                    continue
+                if spec.name == "kernel" and isinstance(argument, Literal):
+                    continue
+                cost += 1 if spec.required and spec.name != "kernel" else 2
+            return cost
+        case BlockUse(block=block, arguments=arguments):
+            return call_cost(arguments, blocks[block])
+        case Repeat(base=base, times=times):
+            inner = sum(layer_cost(one, blocks) for one in base)
+            return inner if times == Literal.of(1) else inner + 1 + (len(base) > 1)
+        case Scale():
+            return 2
+        case SharedUse():
+            return 1
+
+
+def call_cost(arguments: Sequence[Argument], parameters: Sequence[Parameter]) -> int:
+    """Return about how many words the use of a block takes."""
+    return 1 + sum(
+        1 if parameter.default is None else 2
+        for argument, parameter in zip(arguments, parameters, strict=True)
+        if argument != parameter.default
+    )
+
+
+def item_cost(item: Item, blocks: Sequence[Sequence[Parameter]]) -> int:
+    """Return about how many words an item takes."""
+    several = len(item.operands) + 1 if len(item.operands) > 1 else 0
+    named = 2 * len(item.results) if len(item.results) > 1 else 0
+    return layer_cost(item.layer, blocks) + several + named

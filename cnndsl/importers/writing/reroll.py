@@ -1,0 +1,192 @@
+"""Find what repeats in a draft, and make blocks of it, as long as that makes the text shorter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnndsl.importers.writing.chains import as_repeats, best_chains, roll, roll_single
+from cnndsl.importers.writing.generalize import General, generalize
+from cnndsl.importers.writing.kinds import Kinds, call_cost, item_cost, layer_cost
+from cnndsl.importers.writing.model import Block, BlockUse, Body, Draft, Item, Parameter
+from cnndsl.importers.writing.windows import MAX_RESULTS, Repetition, Search, Sight
+
+WORK = 2_000_000
+"""Steps that the search for repetition may take, for one draft: some seconds."""
+
+_STEPS_OF_A_ROUND = 300_000
+_LONGEST_WINDOW = 250
+_LEAST_SAVING = 6
+_DEFINITION_COST = 6
+_SCORED = 400
+"""So many of the most promising repetitions are looked at closely in each round."""
+
+
+def reroll(draft: Draft, any_kernel: bool) -> None:
+    """Make blocks of what repeats. With `any_kernel` layers of other kernels count as alike."""
+    kinds = Kinds(any_kernel)
+    work = 0
+    while work < WORK:
+        bodies = list(draft.bodies())
+        for body in bodies:
+            roll_single(body)
+        as_repeats(bodies)
+        sights = [Sight.of(body, kinds) for body in bodies]
+        items = sum(len(body.items) for body in bodies)
+        longest = max(8, min(_LONGEST_WINDOW, _STEPS_OF_A_ROUND // (items + 1)))
+        search = Search(sights, longest)
+        work += search.work + items
+        parameters = [block.parameters for block in draft.blocks]
+        found = _best(draft, search, parameters, with_squares=False)
+        words, chains = best_chains(bodies, kinds, parameters)
+        if words >= max(found.saving if found else 0, 2):
+            for chain in reversed(chains):
+                roll(bodies[chain.body], chain.start, chain.length, chain.times)
+            continue
+        found = found or _best(draft, search, parameters, with_squares=True)
+        if not found:
+            return
+        _make_block(draft, sights, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    saving: int
+    repetition: Repetition
+    general: General
+    results: tuple[tuple[int, int], ...]
+
+
+def _best(
+    draft: Draft, search: Search, parameters: Sequence[Sequence[Parameter]], with_squares: bool
+) -> _Scored | None:
+    """Return the repetition that saves the most words as a block.
+
+    Those that hold a repetition themselves (squares) wait until it is rolled up.
+    """
+    costs = []
+    for sight in search.sights:
+        total = [0]
+        for item in sight.body.items:
+            named = 2 * sum(sight.reads[v] > 1 for v in item.results)
+            total.append(total[-1] + item_cost(item, parameters) + named)
+        costs.append(total)
+
+    def cost(repetition: Repetition) -> int:
+        return sum(
+            costs[w.body][w.start + repetition.length] - costs[w.body][w.start]
+            for w in repetition.windows
+        )
+
+    ranked = [
+        (cost(r) * (len(r.windows) - 1) // len(r.windows), r)
+        for r in search.repetitions()
+        if r.has_square == with_squares
+    ]
+    ranked = [(bound, r) for bound, r in ranked if bound >= _LEAST_SAVING]
+    ranked.sort(key=lambda pair: (-pair[0], pair[1].length, pair[1].windows[0].start))
+    best: _Scored | None = None
+    for bound, repetition in ranked[:_SCORED]:
+        if best is not None and bound <= best.saving:
+            break
+        scored = _score(draft, search.sights, repetition, parameters, cost(repetition))
+        if scored and scored.saving >= max(_LEAST_SAVING, best.saving + 1 if best else 0):
+            best = scored
+    return best
+
+
+def _score(
+    draft: Draft,
+    sights: Sequence[Sight],
+    repetition: Repetition,
+    parameters: Sequence[Sequence[Parameter]],
+    before: int,
+) -> _Scored | None:
+    length, windows = repetition.length, repetition.windows
+    results: set[tuple[int, int]] = set()
+    for w in windows:
+        results |= sights[w.body].results(w.start, length)
+    if len(results) > MAX_RESULTS:
+        return None
+    if not results:
+        last = sights[windows[0].body].body.items[windows[0].start + length - 1]
+        results = {(length - 1, place) for place in range(len(last.results))}
+    runs = [sights[w.body].window(w.start, length) for w in windows]
+    inputs = [sights[w.body].inputs(w.start, length) for w in windows]
+    channels = [[draft.channels.get(v) for v in read] for read in inputs]
+    general = generalize(
+        [[item.layer for item in run] for run in runs], parameters, channels
+    )
+    reads = Counter(v for item in runs[0] for v in item.operands)
+    definition = _DEFINITION_COST + 2 * len(general.parameters)
+    definition += sum(
+        layer_cost(layer, parameters) + (len(item.operands) + 1) * (len(item.operands) > 1)
+        for layer, item in zip(general.layers, runs[0], strict=True)
+    )
+    definition += 2 * sum(count > 1 for count in reads.values())
+    several = (len(inputs[0]) + 1) * (len(inputs[0]) > 1) + 3 * len(results) * (len(results) > 1)
+    after = 0
+    for place, w in enumerate(windows):
+        arguments = general.arguments[place]
+        if place and windows[place - 1].body == w.body and len(results) == len(inputs[0]):
+            # The same again right behind is one more `**` at most.
+            behind = windows[place - 1].start + length == w.start
+            if behind and general.arguments[place - 1] == arguments:
+                continue
+        after += call_cost(arguments, general.parameters) + several
+    saving = before - after - definition
+    return _Scored(saving, repetition, general, tuple(sorted(results)))
+
+
+def _make_block(draft: Draft, sights: Sequence[Sight], found: _Scored) -> None:
+    """Take the windows out of their bodies, and put uses of a new block in their place."""
+    repetition, general = found.repetition, found.general
+    length = repetition.length
+    index = len(draft.blocks)
+    first = repetition.windows[0]
+    sight = sights[first.body]
+    body = _body(draft, sight, first.start, length, found)
+    hints = tuple(
+        label
+        for w in repetition.windows
+        for label in (
+            sights[w.body].body.items[w.start].labels[0],
+            sights[w.body].body.items[w.start + length - 1].labels[1],
+        )
+    )
+    block = Block(body, general.parameters, hints)
+    for place in range(len(repetition.windows) - 1, -1, -1):
+        w = repetition.windows[place]
+        sight = sights[w.body]
+        window = sight.window(w.start, length)
+        made = Item(
+            BlockUse(index, general.arguments[place]),
+            tuple(sight.inputs(w.start, length)),
+            tuple(window[i].results[r] for i, r in found.results),
+            (window[0].labels[0], window[-1].labels[1]),
+        )
+        sight.body.items[w.start : w.start + length] = [made]
+    draft.blocks.append(block)
+
+
+def _body(draft: Draft, sight: Sight, start: int, length: int, found: _Scored) -> Body:
+    """Return the body of a block: the first window's items, with values of its own."""
+    window = sight.window(start, length)
+    renamed: dict[int, int] = {}
+    inputs = sight.inputs(start, length)
+    for v in [*inputs, *(v for item in window for v in item.results)]:
+        renamed[v] = draft.new_value()
+    items = [
+        Item(
+            layer,
+            tuple(renamed[v] for v in item.operands),
+            tuple(renamed[v] for v in item.results),
+            item.labels,
+        )
+        for layer, item in zip(found.general.layers, window, strict=True)
+    ]
+    results = tuple(renamed[window[i].results[r]] for i, r in found.results)
+    return Body(tuple(renamed[v] for v in inputs), items, results)
+
+

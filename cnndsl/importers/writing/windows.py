@@ -1,0 +1,155 @@
+"""Find runs of items that occur more than once, alike in their layers and how they are wired."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cnndsl.importers.writing.kinds import Kinds, is_follower
+from cnndsl.importers.writing.model import Body, Item
+
+MAX_INPUTS = 3
+MAX_RESULTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Items `start` to `start + length` of a body, by the body's place among all."""
+
+    body: int
+    start: int
+
+
+@dataclass(slots=True)
+class Sight:
+    """A body as the search sees it."""
+
+    body: Body
+    kinds: list[int]
+    makers: dict[int, tuple[int, int]]
+    """The item and the place among its results that make each value."""
+    last_reads: dict[int, int]
+    reads: Counter[int]
+    clean: list[bool]
+    """Whether the items may be cut before each place, and at the end."""
+
+    @staticmethod
+    def of(body: Body, kinds: Kinds) -> Sight:
+        items = body.items
+        makers = {v: (i, r) for i, item in enumerate(items) for r, v in enumerate(item.results)}
+        last = {v: i for i, item in enumerate(items) for v in item.operands}
+        last |= {v: len(items) for v in body.results}
+        reads = Counter(v for item in items for v in item.operands)
+        reads.update(body.results)
+        clean = [
+            i == 0
+            or not is_follower(item.layer)
+            or reads[item.operands[0]] > 1
+            or makers.get(item.operands[0], (-1, 0))[0] != i - 1
+            for i, item in enumerate(items)
+        ]
+        return Sight(
+            body, [kinds.of(i.layer) for i in items], makers, last, reads, [*clean, True]
+        )
+
+    def results(self, start: int, length: int) -> set[tuple[int, int]]:
+        """Return what of a window's values is read behind it: (item, place), from its start."""
+        end = start + length
+        return {
+            (i - start, place)
+            for i in range(start, end)
+            for place, v in enumerate(self.body.items[i].results)
+            if self.last_reads.get(v, -1) >= end
+        }
+
+    def inputs(self, start: int, length: int) -> list[int]:
+        """Return the values that a window reads from outside, in order."""
+        made = {v for item in self.window(start, length) for v in item.results}
+        found = (v for item in self.window(start, length) for v in item.operands if v not in made)
+        return list(dict.fromkeys(found))
+
+    def window(self, start: int, length: int) -> list[Item]:
+        return self.body.items[start : start + length]
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """Windows of one length that are alike and do not overlap."""
+
+    length: int
+    windows: tuple[Window, ...]
+    has_square: bool
+    """Whether such a window holds two runs in a row that are alike themselves."""
+
+
+class Search:
+    """Looks through bodies; `work` counts the steps that it took."""
+
+    def __init__(self, sights: Sequence[Sight], longest: int) -> None:
+        self.sights = sights
+        self.work = 0
+        self._found: dict[tuple[int, int], list[Window]] = defaultdict(list)
+        for place, sight in enumerate(sights):
+            self._look(place, sight, longest)
+        self._found = {k: w for k, w in self._found.items() if len(w) > 1}
+        self._square_ends = self._squares()
+
+    def repetitions(self) -> Iterator[Repetition]:
+        for (length, _), windows in self._found.items():
+            apart: list[Window] = []
+            for w in windows:  # in the order of bodies and starts
+                if not apart or apart[-1].body != w.body or w.start >= apart[-1].start + length:
+                    apart.append(w)
+            if len(apart) > 1:
+                first = apart[0]
+                ends = self._square_ends[first.body]
+                square = ends[first.start] <= first.start + length
+                yield Repetition(length, tuple(apart), square)
+
+    def _look(self, place: int, sight: Sight, longest: int) -> None:
+        items, kinds, clean = sight.body.items, sight.kinds, sight.clean
+        makers = sight.makers
+        for start in range(len(items)):
+            if not clean[start]:
+                continue
+            outside: dict[int, int] = {}
+            code = 0
+            end = min(len(items), start + longest)
+            for i in range(start, end):
+                wires = [kinds[i]]
+                for v in items[i].operands:
+                    made = makers.get(v)
+                    if made is not None and made[0] >= start:
+                        wires.append(2 * ((made[0] - start) * MAX_RESULTS + made[1]))
+                    else:
+                        wires.append(2 * outside.setdefault(v, len(outside)) + 1)
+                if len(outside) > MAX_INPUTS:
+                    break
+                code = hash((code, *wires))
+                if i > start and clean[i + 1]:
+                    self._found[i + 1 - start, code].append(Window(place, start))
+            self.work += i + 1 - start
+
+    def _squares(self) -> list[list[int]]:
+        """Return, for each place of each body, where the first square from there on ends.
+
+        A square is two windows in a row that are alike, the second of which reads the first.
+        """
+        ends = [[len(s.body.items) + 1] * (len(s.body.items) + 1) for s in self.sights]
+        for (length, _), windows in self._found.items():
+            starts = [(w.body, w.start) for w in windows]
+            for body, start in starts:
+                at = bisect_left(starts, (body, start + length))
+                if at < len(starts) and starts[at] == (body, start + length):
+                    sight = self.sights[body]
+                    first = {
+                        v for item in sight.window(start, length) for v in item.results
+                    }
+                    if any(v in first for v in sight.inputs(start + length, length)):
+                        ends[body][start] = min(ends[body][start], start + 2 * length)
+        for found in ends:
+            for i in range(len(found) - 2, -1, -1):
+                found[i] = min(found[i], found[i + 1])
+        return ends
