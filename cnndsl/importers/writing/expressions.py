@@ -10,6 +10,9 @@ MAX_DEPTH = 12
 MAX_LINKS = 60
 """A chain of more layers gets a name, and the next begins there."""
 
+MAX_LINKS_WITHIN = 3
+"""So long a chain may stand among the operands of a layer or sum without a name."""
+
 # How tightly a text binds, loosest first.
 CHAIN, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
 

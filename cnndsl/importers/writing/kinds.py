@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cnndsl.importers.writing.arguments import default, has_kernel_suffix, specs
 from cnndsl.importers.writing.model import (
     Argument,
     Auto,
     BlockUse,
-    Item,
+    Body,
     Layer,
     Literal,
     OpUse,
@@ -18,12 +18,19 @@ from cnndsl.importers.writing.model import (
     Scale,
     SharedUse,
 )
+from cnndsl.ops.registry import keywords
 
 _FOLLOWERS = frozenset(
     """bn relu leaky_relu prelu elu selu srelu relu6 sigmoid tanh softplus gelu silu hard_sigmoid
-    hard_swish dropout identity glu groupnorm layernorm lrn""".split()
+    hard_swish glu groupnorm layernorm lrn""".split()
 )
 """Words of layers that belong to the layer before them."""
+
+_NORMS = frozenset(("bn", "groupnorm", "layernorm", "lrn"))
+_APART = frozenset(("concat", "embedding", "upsample")) | {
+    word for word in keywords() if "pool" in word
+}
+"""Words of layers that are complete as they are."""
 
 
 class Kinds:
@@ -73,6 +80,20 @@ def is_follower(layer: Layer) -> bool:
     return isinstance(layer, Scale) or (isinstance(layer, OpUse) and layer.keyword in _FOLLOWERS)
 
 
+def belong_together(first: Layer, second: Layer) -> bool:
+    """Tell whether the second of two layers in a row finishes what the first one does.
+
+    A norm behind a sum or a concatenation begins something new (ResNet v2, DenseNet).
+    """
+    if isinstance(second, OpUse) and second.operands > 1:
+        return True
+    if not is_follower(second) or isinstance(first, BlockUse | Repeat):
+        return False
+    if isinstance(first, OpUse) and first.keyword in ("add", "sub", "mul"):
+        return not (isinstance(second, OpUse) and second.keyword in _NORMS)
+    return not (isinstance(first, OpUse) and first.keyword in _APART)
+
+
 def layer_cost(layer: Layer, blocks: Sequence[Sequence[Parameter]]) -> int:
     """Return about how many words the text of a layer takes; `blocks` are blocks' parameters."""
     match layer:
@@ -105,8 +126,15 @@ def call_cost(arguments: Sequence[Argument], parameters: Sequence[Parameter]) ->
     )
 
 
-def item_cost(item: Item, blocks: Sequence[Sequence[Parameter]]) -> int:
-    """Return about how many words an item takes."""
-    several = len(item.operands) + 1 if len(item.operands) > 1 else 0
-    named = 2 * len(item.results) if len(item.results) > 1 else 0
-    return layer_cost(item.layer, blocks) + several + named
+def item_costs(body: Body, blocks: Sequence[Sequence[Parameter]]) -> Iterator[int]:
+    """Yield about how many words each item of a body takes."""
+    before: tuple[int, ...] = ()
+    for item in body.items:
+        cost = layer_cost(item.layer, blocks)
+        # Several values are named, unless the layer behind reads just those.
+        if item.operands != before and len(item.operands) > 1:
+            cost += len(item.operands) + 1
+            if len(item.results) > 1:
+                cost += 2 * len(item.results)
+        before = item.results
+        yield cost

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cnndsl.importers.writing.chains import as_repeats, best_chains, roll, roll_single
 from cnndsl.importers.writing.generalize import General, generalize
-from cnndsl.importers.writing.kinds import Kinds, call_cost, item_cost, layer_cost
+from cnndsl.importers.writing.kinds import Kinds, call_cost, item_costs, layer_cost
 from cnndsl.importers.writing.model import Block, BlockUse, Body, Draft, Item, Parameter
 from cnndsl.importers.writing.windows import MAX_RESULTS, Repetition, Search, Sight
 
@@ -68,9 +69,11 @@ def _best(
     costs = []
     for sight in search.sights:
         total = [0]
-        for item in sight.body.items:
+        for item, words in zip(
+            sight.body.items, item_costs(sight.body, parameters), strict=True
+        ):
             named = 2 * sum(sight.reads[v] > 1 for v in item.results)
-            total.append(total[-1] + item_cost(item, parameters) + named)
+            total.append(total[-1] + words + named)
         costs.append(total)
 
     def cost(repetition: Repetition) -> int:
@@ -80,11 +83,13 @@ def _best(
         )
 
     ranked = [
-        (cost(r) * (len(r.windows) - 1) // len(r.windows), r)
-        for r in search.repetitions()
-        if r.has_square == with_squares
+        (cost(r) * (len(r.windows) - 1) // len(r.windows), r) for r in search.repetitions()
     ]
-    ranked = [(bound, r) for bound, r in ranked if bound >= _LEAST_SAVING]
+    ranked = [
+        (bound, r)
+        for bound, r in ranked
+        if bound >= _LEAST_SAVING and search.holds_square(r) == with_squares
+    ]
     ranked.sort(key=lambda pair: (-pair[0], pair[1].length, pair[1].windows[0].start))
     best: _Scored | None = None
     for bound, repetition in ranked[:_SCORED]:
@@ -125,18 +130,35 @@ def _score(
         for layer, item in zip(general.layers, runs[0], strict=True)
     )
     definition += 2 * sum(count > 1 for count in reads.values())
-    several = (len(inputs[0]) + 1) * (len(inputs[0]) > 1) + 3 * len(results) * (len(results) > 1)
+    several = (len(inputs[0]) + 1) * (len(inputs[0]) > 1) + 4 * len(results) * (len(results) > 1)
     after = 0
     for place, w in enumerate(windows):
         arguments = general.arguments[place]
         if place and windows[place - 1].body == w.body and len(results) == len(inputs[0]):
-            # The same again right behind is one more `**` at most.
-            behind = windows[place - 1].start + length == w.start
-            if behind and general.arguments[place - 1] == arguments:
+            # The same again right behind is one more `**` at most, and another a link of a chain.
+            if windows[place - 1].start + length == w.start:
+                if general.arguments[place - 1] != arguments:
+                    after += call_cost(arguments, general.parameters)
                 continue
         after += call_cost(arguments, general.parameters) + several
     saving = before - after - definition
-    return _Scored(saving, repetition, general, tuple(sorted(results)))
+    return _Scored(saving, repetition, general, _in_order(results, sights, repetition, inputs))
+
+
+def _in_order(
+    results: set[tuple[int, int]],
+    sights: Sequence[Sight],
+    repetition: Repetition,
+    inputs: Sequence[Sequence[int]],
+) -> tuple[tuple[int, int], ...]:
+    """Return results in the order of the inputs that they are for the next window, if they are."""
+    for place, (w, after) in enumerate(pairwise(repetition.windows)):
+        items = sights[w.body].body.items
+        values = {items[w.start + i].results[r]: (i, r) for i, r in results}
+        read = inputs[place + 1]
+        if w.body == after.body and set(read) == values.keys():
+            return tuple(values[v] for v in read)
+    return tuple(sorted(results))
 
 
 def _make_block(draft: Draft, sights: Sequence[Sight], found: _Scored) -> None:

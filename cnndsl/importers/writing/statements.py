@@ -10,6 +10,7 @@ from cnndsl.importers.writing.expressions import (
     CHAIN,
     MAX_DEPTH,
     MAX_LINKS,
+    MAX_LINKS_WITHIN,
     SIGN,
     SUM,
     Expression,
@@ -42,6 +43,7 @@ class Writer:
         self._named = named
         self._name_of = name_of
         self._expressions: dict[int, Expression] = {}
+        self._several: dict[tuple[int, ...], Expression] = {}
         self._uses = Counter(v for item in body.items for v in item.operands)
         self._uses.update(body.results)
         self._pinned = set(named)
@@ -49,13 +51,14 @@ class Writer:
 
         for item in body.items:
             self._item(item)
-        self._results = [self._take(v) for v in body.results]
+        whole = self._take_all(body.results) if len(body.results) > 1 else None
+        self._results = [whole] if whole else [self._take(v) for v in body.results]
 
     def definitions(self) -> list[tuple[tuple[str, ...], str]]:
         """Return what statements must define: names, and the expression of their value."""
         found = []
         for values, expression in self._definitions:
-            if len(values) > 1 or values[0] in self._expressions:
+            if self._is_open(values):
                 names = tuple(self._name(v) for v in values)
                 found.append((names, self._rendered(expression).text))
         return found
@@ -69,7 +72,7 @@ class Writer:
         if len(self.body.inputs) != 1 or len(self.body.results) != 1:
             return None
         (result,) = self._results
-        left = any(len(v) > 1 or v[0] in self._expressions for v, _ in self._definitions)
+        left = any(self._is_open(values) for values, _ in self._definitions)
         if left or result.head != self.body.inputs[0] or not result.links:
             return None
         return chained(result.links) if self._uses[self.body.inputs[0]] == 1 else None
@@ -84,10 +87,15 @@ class Writer:
             if too_long or not self._uses[value]:
                 self._pinned.add(value)
             self._expressions[value] = expression
+        else:
+            self._several[item.results] = expression
         self._definitions.append((item.results, expression))
 
     def _applied(self, item: Item) -> Expression:
         layer = item.layer
+        before = None if isinstance(layer, OpUse) else self._take_all(item.operands)
+        if before:
+            return before.then(layer_text(layer, self.scope))
         taken = [self._take(v) for v in item.operands]
         if is_concat(layer):
             if len(taken) == 1:
@@ -108,6 +116,7 @@ class Writer:
         link = layer_text(layer, self.scope)
         if len(taken) == 1:
             return self._linked(taken[0], link, keeps_list=link.text.startswith(CONCAT))
+        taken = [self._simple(v, e) for v, e in zip(item.operands, taken, strict=True)]
         return Expression(tupled([self._rendered(e) for e in taken]), (link,))
 
     def _linked(self, before: Expression, link: Text, keeps_list: bool = True) -> Expression:
@@ -147,6 +156,27 @@ class Writer:
         if value in self._pinned or self._uses[value] != 1 or value not in self._expressions:
             return Expression(value)
         return self._expressions.pop(value)
+
+    def _take_all(self, values: tuple[int, ...]) -> Expression | None:
+        """Return the expression of several values, if they are just what a layer makes."""
+        if any(v in self._pinned or self._uses[v] != 1 for v in values):
+            return None
+        found = self._several.get(values)
+        return None if found is None or len(found.links) > MAX_LINKS else self._several.pop(values)
+
+    def _is_open(self, values: tuple[int, ...]) -> bool:
+        """Tell whether values that were made are not yet part of another expression."""
+        if len(values) > 1:
+            return values in self._several
+        return values[0] in self._expressions
+
+    def _simple(self, value: int, expression: Expression) -> Expression:
+        """Return an expression for a place where a long one would hide what is around it."""
+        if expression.depth < 1 and len(expression.links) <= MAX_LINKS_WITHIN:
+            return expression
+        self._pinned.add(value)
+        self._expressions[value] = expression
+        return Expression(value)
 
     def _rendered(self, expression: Expression) -> Text:
         if expression.is_open_list:

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cnndsl.importers.writing.kinds import Kinds, is_follower
-from cnndsl.importers.writing.model import Body, Item
+from cnndsl.importers.writing.kinds import Kinds, belong_together
+from cnndsl.importers.writing.model import BlockUse, Body, Item, Repeat
 
 MAX_INPUTS = 3
 MAX_RESULTS = 3
@@ -45,9 +45,8 @@ class Sight:
         reads.update(body.results)
         clean = [
             i == 0
-            or not is_follower(item.layer)
-            or reads[item.operands[0]] > 1
-            or makers.get(item.operands[0], (-1, 0))[0] != i - 1
+            or not any(v in items[i - 1].results and reads[v] == 1 for v in item.operands)
+            or not belong_together(items[i - 1].layer, item.layer)
             for i, item in enumerate(items)
         ]
         return Sight(
@@ -80,8 +79,17 @@ class Repetition:
 
     length: int
     windows: tuple[Window, ...]
-    has_square: bool
-    """Whether such a window holds two runs in a row that are alike themselves."""
+
+
+def _period(kinds: Sequence[int]) -> int:
+    """Return the least distance at which a sequence repeats itself (Knuth, Morris, Pratt)."""
+    borders = [0]
+    for kind in kinds[1:]:
+        border = borders[-1]
+        while border and kind != kinds[border]:
+            border = borders[border - 1]
+        borders.append(border + (kind == kinds[border]))
+    return len(kinds) - borders[-1]
 
 
 class Search:
@@ -103,10 +111,17 @@ class Search:
                 if not apart or apart[-1].body != w.body or w.start >= apart[-1].start + length:
                     apart.append(w)
             if len(apart) > 1:
-                first = apart[0]
-                ends = self._square_ends[first.body]
-                square = ends[first.start] <= first.start + length
-                yield Repetition(length, tuple(apart), square)
+                yield Repetition(length, tuple(apart))
+
+    def holds_square(self, repetition: Repetition) -> bool:
+        """Tell whether such a window holds two runs in a row that are alike, or most of two."""
+        first, length = repetition.windows[0], repetition.length
+        if self._square_ends[first.body][first.start] <= first.start + length:
+            return True
+        sight = self.sights[first.body]
+        if all(isinstance(i.layer, BlockUse | Repeat) for i in sight.window(first.start, length)):
+            return False
+        return 3 * _period(sight.kinds[first.start : first.start + length]) <= 2 * length
 
     def _look(self, place: int, sight: Sight, longest: int) -> None:
         items, kinds, clean = sight.body.items, sight.kinds, sight.clean
@@ -132,6 +147,17 @@ class Search:
                     self._found[i + 1 - start, code].append(Window(place, start))
             self.work += i + 1 - start
 
+    def _is_square(self, sight: Sight, start: int, length: int) -> bool:
+        """Tell whether the second of two windows in a row reads the first.
+
+        Uses of blocks alone do not count: of those, what is worth it is rolled up already.
+        """
+        window = sight.window(start, length)
+        if all(isinstance(item.layer, BlockUse | Repeat) for item in window):
+            return False
+        made = {v for item in window for v in item.results}
+        return any(v in made for v in sight.inputs(start + length, length))
+
     def _squares(self) -> list[list[int]]:
         """Return, for each place of each body, where the first square from there on ends.
 
@@ -144,10 +170,7 @@ class Search:
                 at = bisect_left(starts, (body, start + length))
                 if at < len(starts) and starts[at] == (body, start + length):
                     sight = self.sights[body]
-                    first = {
-                        v for item in sight.window(start, length) for v in item.results
-                    }
-                    if any(v in first for v in sight.inputs(start + length, length)):
+                    if self._is_square(sight, start, length):
                         ends[body][start] = min(ends[body][start], start + 2 * length)
         for found in ends:
             for i in range(len(found) - 2, -1, -1):
