@@ -18,9 +18,22 @@ ZOO = sorted(p.stem for p in EXAMPLES.glob("*.cnn"))
 
 
 def bare(graph: Graph) -> Graph:
-    """Return the graph as an importer makes it: layers are numbered, and came from nowhere."""
-    nodes = [replace(n, label=f"node_{i}", span=None, path=()) for i, n in enumerate(graph.nodes)]
-    return graph.with_nodes(nodes)
+    """Return the graph as a poor importer makes it: all names inside are numbers."""
+    ends = {i.value.name: i.value.name for i in graph.inputs}
+    names = ends | {n.output.name: f"v{i}" for i, n in enumerate(graph.nodes)}
+    nodes = [
+        replace(
+            n,
+            label=f"node_{i}",
+            inputs=tuple(names[v] for v in n.inputs),
+            output=replace(n.output, name=names[n.output.name]),
+            span=None,
+            path=(),
+        )
+        for i, n in enumerate(graph.nodes)
+    ]
+    outputs = tuple(replace(o, value=names[o.value]) for o in graph.outputs)
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 @pytest.mark.parametrize("name", ZOO)

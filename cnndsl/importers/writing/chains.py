@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cnndsl.importers.writing.kinds import Kinds, is_follower, layer_cost
 from cnndsl.importers.writing.model import (
-    Body,
     BlockUse,
+    Body,
     Item,
     Layer,
     Literal,
@@ -105,7 +106,7 @@ def _chains(body: Body, periods: Sequence[int]) -> list[tuple[int, int, int]]:
     # Whether an item reads the one before it, all of it, and nothing else does.
     linked = [False] + [
         b.operands == a.results and all(reads[v] == 1 for v in a.results)
-        for a, b in zip(items, items[1:], strict=False)
+        for a, b in pairwise(items)
     ]
     found: list[tuple[int, int, int]] = []
     for period in periods:
@@ -129,11 +130,9 @@ def _chains(body: Body, periods: Sequence[int]) -> list[tuple[int, int, int]]:
     return found
 
 
-def _is_clean(items: Sequence[Item], start: int, layers: Sequence[int], period: int) -> bool:
+def _is_clean(items: Sequence[Item], start: int, layers: list[int], period: int) -> bool:
     """Tell whether a period begins where a person would begin, and does not repeat itself."""
     if period > 1 and is_follower(items[start].layer) and start > 0:
         return False
     base = layers[start : start + period]
-    return not any(
-        period % p == 0 and base == base[:p] * (period // p) for p in range(1, period)
-    )
+    return not any(period % p == 0 and base == base[:p] * (period // p) for p in range(1, period))

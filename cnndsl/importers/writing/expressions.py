@@ -10,6 +10,9 @@ MAX_DEPTH = 12
 MAX_LINKS = 60
 """A chain of more layers gets a name, and the next begins there."""
 
+MAX_LINKS_IN_LINE = 6
+"""A longer chain of the network is written in lines, by stages."""
+
 MAX_LINKS_WITHIN = 3
 """So long a chain may stand among the operands of a layer or sum without a name."""
 
@@ -19,11 +22,15 @@ CHAIN, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of an expression. `depth` counts the brackets within each other."""
+    """A piece of an expression. `depth` counts the brackets within each other.
+
+    `is_block` marks a layer that is a block, alone or repeated.
+    """
 
     text: str
     tightness: int = ATOM
     depth: int = 0
+    is_block: bool = False
 
     def at(self, tightness: int) -> str:
         """Return the text for a place that needs it to bind at least so tightly."""

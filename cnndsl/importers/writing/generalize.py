@@ -57,7 +57,9 @@ def generalize(
     roles = [role for layer in runs[0] for role in _roles(layer, blocks)]
     columns = [
         _decided(column)
-        for column in zip(*([a for layer in run for a in slots(layer)] for run in runs), strict=True)
+        for column in zip(
+            *([a for layer in run for a in slots(layer)] for run in runs), strict=True
+        )
     ]
     varying: dict[tuple[str, Column], list[int]] = {}
     for place, (role, column) in enumerate(zip(roles, columns, strict=True)):
@@ -173,7 +175,9 @@ def _ratio(a: Argument, b: Argument) -> int | None:
     if isinstance(a, Formula) and isinstance(b, Formula):
         same = (a.index, a.divisor, a.channels) == (b.index, b.divisor, b.channels)
         # With a divisor, rounding comes in between.
-        return a.factor // b.factor if same and a.divisor == 1 and a.factor % b.factor == 0 else None
+        return (
+            a.factor // b.factor if same and a.divisor == 1 and a.factor % b.factor == 0 else None
+        )
     return None
 
 

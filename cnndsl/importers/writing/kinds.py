@@ -20,13 +20,14 @@ from cnndsl.importers.writing.model import (
 )
 from cnndsl.ops.registry import keywords
 
-_FOLLOWERS = frozenset(
-    """bn relu leaky_relu prelu elu selu srelu relu6 sigmoid tanh softplus gelu silu hard_sigmoid
-    hard_swish glu groupnorm layernorm lrn""".split()
+_NORMS = frozenset(("bn", "groupnorm", "layernorm", "lrn"))
+_GATES = frozenset(("glu", "hard_sigmoid", "sigmoid", "softplus", "tanh"))
+_RECTIFIERS = frozenset(
+    ("elu", "gelu", "hard_swish", "leaky_relu", "prelu", "relu", "relu6", "selu", "silu", "srelu")
 )
+_FOLLOWERS = _NORMS | _GATES | _RECTIFIERS
 """Words of layers that belong to the layer before them."""
 
-_NORMS = frozenset(("bn", "groupnorm", "layernorm", "lrn"))
 _APART = frozenset(("concat", "embedding", "upsample")) | {
     word for word in keywords() if "pool" in word
 }
@@ -80,13 +81,16 @@ def is_follower(layer: Layer) -> bool:
     return isinstance(layer, Scale) or (isinstance(layer, OpUse) and layer.keyword in _FOLLOWERS)
 
 
+def is_join(layer: Layer) -> bool:
+    """Tell whether a layer brings branches together."""
+    return isinstance(layer, OpUse) and layer.operands > 1
+
+
 def belong_together(first: Layer, second: Layer) -> bool:
     """Tell whether the second of two layers in a row finishes what the first one does.
 
     A norm behind a sum or a concatenation begins something new (ResNet v2, DenseNet).
     """
-    if isinstance(second, OpUse) and second.operands > 1:
-        return True
     if not is_follower(second) or isinstance(first, BlockUse | Repeat):
         return False
     if isinstance(first, OpUse) and first.keyword in ("add", "sub", "mul"):

@@ -49,7 +49,7 @@ def layer_text(layer: Layer, scope: Scope) -> Text:
                     arguments, scope.block_parameters[block], strict=True
                 )
             ]
-            return Text(scope.blocks[block] + _arguments(given, scope))
+            return Text(scope.blocks[block] + _arguments(given, scope), is_block=True)
         case SharedUse(shared=shared):
             return Text(scope.shared[shared])
         case Repeat(base=base, times=times):
@@ -59,7 +59,7 @@ def layer_text(layer: Layer, scope: Scope) -> Text:
             count = scope.argument(times)
             count = count if count.isidentifier() or count.isdigit() else f"({count})"
             depth = inner.depth + (inner.tightness == CHAIN)
-            return Text(f"{inner.at(ATOM)} ** {count}", POWER, depth)
+            return Text(f"{inner.at(ATOM)} ** {count}", POWER, depth, is_block=True)
         case Scale():
             raise AssertionError("a number times a value is no layer")
 

@@ -22,11 +22,12 @@ class Order(Enum):
 def lower(graph: Graph, order: Order) -> Draft:
     """Return the program of a legal graph: one network without blocks."""
     nodes = graph.nodes if order is Order.GIVEN else _depth_first(graph)
-    draft = Draft(Body((), [], ()), [], {})
+    draft = Draft(Body((), [], ()), [])
     values: dict[str, int] = {}
 
     def value(name: str) -> int:
         found = values[name] = draft.new_value()
+        draft.names[found] = name
         channels = graph.types[name].shape[1]
         if isinstance(channels, int):
             draft.channels[found] = channels

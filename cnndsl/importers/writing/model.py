@@ -144,12 +144,14 @@ class Block:
 class Draft:
     """A whole program: the network, its blocks and its shared layers.
 
-    `channels` is the number of channels of each value of the network, where it is known.
+    `names` are what values of the network are called in the graph, `channels` their numbers of
+    channels, where they are known.
     """
 
     network: Body
     shared: list[OpUse]
-    channels: dict[int, int]
+    names: dict[int, str] = field(default_factory=dict)
+    channels: dict[int, int] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     values: int = 0
 

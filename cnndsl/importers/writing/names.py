@@ -1,4 +1,4 @@
-"""Names for what a program needs names for: near to the model's own where those say something."""
+"""Names that are legal and that a person would give: to values and to parameters."""
 
 from __future__ import annotations
 
@@ -19,16 +19,29 @@ _ROLES = {
     "out_features": "width",
     "features": "width",
     "times": "depth",
-    "approximate": "approximate",
 }
+
+_SPEAKING = re.compile(r"[a-z]{2,}[a-z_]*[0-9]{0,2}[a-z]?")
+_DUMB = frozenset(("data", "node", "out", "output", "tensor", "tmp", "val", "value", "var", "gpu"))
 
 
 def legal_name(text: str, otherwise: str) -> str:
     """Return a name for a value or block as near to a text as possible, which hides no word."""
     name = identifier(text, otherwise)
-    if name in _RESERVED or op_word(name, _NOWHERE) is not None:
-        return name + "_"
-    return name
+    return name + "_" if name in _RESERVED or is_op(name) else name
+
+
+def is_op(name: str) -> bool:
+    """Tell whether a name means a layer of the language: relu, conv3x3."""
+    return op_word(name, _NOWHERE) is not None
+
+
+def is_speaking(name: str) -> bool:
+    """Tell whether a value's name in another format says more than that it is one of many."""
+    if len(name) > 20 or not _SPEAKING.fullmatch(name):
+        return False
+    word = re.sub(r"_?[0-9]+$", "", name)
+    return word not in _DUMB and not is_op(word) and legal_name(name, "") == name
 
 
 class Names:
@@ -36,12 +49,13 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._next: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
-        name, number = wanted, 2
+        name = wanted
         while name in self._taken:
+            number = self._next[wanted] = self._next.get(wanted, 1) + 1
             name = f"{re.sub(r'_?[0-9]+$', '', wanted) or wanted}_{number}"
-            number += 1
         self._taken.add(name)
         return name
 

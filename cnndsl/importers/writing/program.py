@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 
 from cnndsl.diagnostics import Source
 from cnndsl.importers.writing.layers import Scope, layer_text
-from cnndsl.importers.writing.model import Block, BlockUse, Body, Draft, Layer, Repeat
-from cnndsl.importers.writing.names import Names, legal_name, parameter_names
-from cnndsl.importers.writing.numerals import number
+from cnndsl.importers.writing.model import (
+    Block,
+    BlockUse,
+    Body,
+    Draft,
+    Formula,
+    Layer,
+    OpUse,
+    Repeat,
+    slots,
+)
+from cnndsl.importers.writing.names import Names, is_speaking, parameter_names
+from cnndsl.importers.writing.numerals import argument_text, number
 from cnndsl.importers.writing.statements import Writer
+from cnndsl.importers.writing.titles import title
 from cnndsl.ir.graph import Graph
 from cnndsl.syntax.formatter import format_program
 from cnndsl.syntax.parser import parse
@@ -17,31 +29,32 @@ from cnndsl.types.extents import Dim, Extent, evaluate_extent, symbols_of
 
 INPUT = "x"
 
+_CLASSIFIERS = frozenset(("global_avgpool", "global_maxpool", "flatten"))
+_LEAST_BEFORE_FEATURES = 5
 
-def program_text(graph: Graph, draft: Draft, wanted: Mapping[int, str]) -> str:
+
+def program_text(graph: Graph, draft: Draft) -> str:
     """Return the program of a legal graph in canonical form.
 
-    `wanted` has names for values of the network that say something. Raises CompileError if the
-    program is larger than the language allows.
+    Raises CompileError if the program is larger than the language allows.
     """
-    return format_program(parse(Source(f"{graph.name}.cnn", _Program(graph, draft, wanted).text())))
+    return format_program(parse(Source(f"{graph.name}.cnn", _Program(graph, draft).text())))
 
 
 class _Program:
-    def __init__(self, graph: Graph, draft: Draft, wanted: Mapping[int, str]) -> None:
+    def __init__(self, graph: Graph, draft: Draft) -> None:
         self.graph = graph
         self.draft = draft
-        self.wanted = wanted
         fixed = [i.value.name for i in graph.inputs] + [o.name for o in graph.outputs]
         self.names = Names([*fixed, *graph.symbols])
         self.order = _callees_first(draft)
-        blocks = [""] * len(draft.blocks)
+        self.blocks = [""] * len(draft.blocks)
         for index in self.order:
-            blocks[index] = self.names.take(block_name(draft, index))
-        self.blocks = blocks
+            self.blocks[index] = self.names.take(title(draft.blocks[index], draft.blocks))
         self.shared = [self.names.take(f"shared_{use.keyword}") for use in draft.shared]
+        known = [*self.blocks, *self.shared, INPUT]
         self.parameters = [
-            parameter_names(block.parameters, [*blocks, *self.shared, INPUT, *_inputs(block.body)])
+            parameter_names(block.parameters, [*known, *_inputs(block.body)])
             for block in draft.blocks
         ]
 
@@ -51,8 +64,6 @@ class _Program:
         parts += ["\n".join(self._network())]
         return "\n\n".join(part for part in parts if part) + "\n"
 
-    # -------------------------------------------------------------------- head
-
     def _head(self) -> str:
         usual = dict(self.graph.usual_sizes)
         lines = [f"network {self.graph.name}"]
@@ -61,8 +72,6 @@ class _Program:
             extents = ", ".join(_extent(e, usual) for e in kind.shape)
             lines.append(f"input {i.value.name}: {kind.dtype}[{extents}]")
         return "\n".join(lines)
-
-    # ------------------------------------------------------------------ bodies
 
     def _scope(self, parameters: list[str], inputs: list[str]) -> Scope:
         called = [
@@ -74,62 +83,74 @@ class _Program:
     def _block(self, index: int) -> str:
         block, parameters = self.draft.blocks[index], self.parameters[index]
         declared = [
-            name if p.default is None else f"{name} = {_default(p.default)}"
+            name if p.default is None else f"{name} = {argument_text(p.default, (), ())}"
             for p, name in zip(block.parameters, parameters, strict=True)
         ]
         body = block.body
         inputs = _inputs(body)
-        local = Names([*parameters, *self.blocks, *self.shared, INPUT, *inputs])
-        writer = Writer(
-            body,
-            self._scope(parameters, inputs),
-            dict(zip(body.inputs, inputs, strict=True)),
-            lambda _, read: local.take("h" if read else "_h"),
-        )
+        scope = self._scope(parameters, inputs)
+        names = dict(zip(body.inputs, inputs, strict=True))
+        writer = Writer(body, scope, names, ())
         head = f"block {self.blocks[index]}"
         chain = None if _asks_channels(body) else writer.chain()
         if chain is not None:
-            return (
-                f"{head}({', '.join(declared)}) = {chain.text}"
-                if declared
-                else (f"{head} = {chain.text}")
-            )
+            given = f"({', '.join(declared)})" if declared else ""
+            return f"{head}{given} = {chain.text}"
+        local = Names([*parameters, *self.blocks, *self.shared, INPUT, *inputs])
+        for value in writer.needed:
+            wanted = writer.parts.get(value, "h")
+            names[value] = local.take(wanted if writer.is_read(value) else f"_{wanted}")
+        writer = Writer(body, scope, names, ())
         lines = [f"{head}({', '.join([INPUT, *declared])}) {{"]
         if len(inputs) > 1:
             lines.append(f"{', '.join(inputs)} = {INPUT}")
-        lines += [f"{', '.join(names)} = {text}" for names, text in writer.definitions()]
+        lines += [f"{', '.join(n)} = {text}" for n, text in writer.definitions(in_lines=False)]
         lines += [f"return {', '.join(writer.results())}", "}"]
         return "\n".join(lines)
 
     def _network(self) -> Iterator[str]:
         body, graph = self.draft.network, self.graph
-        named = {value: i.value.name for value, i in zip(body.inputs, graph.inputs, strict=True)}
         scope = self._scope([], [])
         for name, use in zip(self.shared, self.draft.shared, strict=True):
             yield f"{name} = share({layer_text(use, scope).text})"
+        names = {value: i.value.name for value, i in zip(body.inputs, graph.inputs, strict=True)}
         for value, o in zip(body.results, graph.outputs, strict=True):
-            named.setdefault(value, o.name)
-
-        def name_of(value: int, read: bool) -> str:
-            wanted = legal_name(self.wanted.get(value, "h"), "h")
-            return self.names.take(wanted if read else "_" + wanted.lstrip("_"))
-
+            names.setdefault(value, o.name)
+        features = _features(body)
+        pinned = {*body.results, *features}
+        writer = Writer(body, scope, names, pinned)
+        for value in writer.needed:
+            if value not in names:
+                names[value] = self._value_name(value, writer, value in features)
         outputs = {o.name for o in graph.outputs}
-        definitions = Writer(body, scope, named, name_of).definitions()
-        declared = [n for names, _ in definitions for n in names if n in outputs]
+        definitions = Writer(body, scope, names, pinned).definitions(in_lines=True)
+        declared = [n for defined, _ in definitions for n in defined if n in outputs]
         # Outputs that come about in another order than they are listed in are listed at the end.
         at_end = declared != [o.name for o in graph.outputs][: len(declared)]
-        for names, text in definitions:
-            is_output = len(names) == 1 and names[0] in outputs and not at_end
-            yield f"{'output ' if is_output else ''}{', '.join(names)} = {text}"
-        shown = [] if at_end else [n for names, _ in definitions if len(names) == 1 for n in names]
+        shown = set()
+        for defined, text in definitions:
+            is_output = len(defined) == 1 and defined[0] in outputs and not at_end
+            shown |= set(defined) if is_output else set()
+            yield f"{'output ' if is_output else ''}{', '.join(defined)} = {text}"
         for value, o in zip(body.results, graph.outputs, strict=True):
             if o.name not in shown:
-                yield f"output {o.name}" + ("" if named[value] == o.name else f" = {named[value]}")
+                yield f"output {o.name}" + ("" if names[value] == o.name else f" = {names[value]}")
+
+    def _value_name(self, value: int, writer: Writer, is_features: bool) -> str:
+        wanted = self.draft.names.get(value, "")
+        if not is_speaking(wanted):
+            wanted = "features" if is_features else writer.parts.get(value, "maps")
+        return self.names.take(wanted if writer.is_read(value) else f"_{wanted}")
 
 
-def block_name(draft: Draft, index: int) -> str:
-    return "unit"
+def _features(body: Body) -> set[int]:
+    """Return what a classifier begins with, if much leads to it: what is pooled or flattened."""
+    reads = Counter(v for item in body.items for v in item.operands)
+    for place, item in enumerate(body.items):
+        ends = isinstance(item.layer, OpUse) and item.layer.keyword in _CLASSIFIERS
+        if ends and place >= _LEAST_BEFORE_FEATURES and reads[item.operands[0]] == 1:
+            return {item.operands[0]}
+    return set()
 
 
 def _inputs(body: Body) -> list[str]:
@@ -139,15 +160,7 @@ def _inputs(body: Body) -> list[str]:
     return [f"{INPUT}{place}" for place in range(1, len(body.inputs) + 1)]
 
 
-def _default(value: object) -> str:
-    from cnndsl.importers.writing.numerals import argument_text
-
-    return argument_text(value, (), ())  # type: ignore[arg-type]
-
-
 def _asks_channels(body: Body) -> bool:
-    from cnndsl.importers.writing.model import Formula, slots
-
     return any(
         isinstance(a, Formula) and a.channels for item in body.items for a in slots(item.layer)
     )

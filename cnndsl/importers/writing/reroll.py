@@ -11,7 +11,7 @@ from cnndsl.importers.writing.chains import as_repeats, best_chains, roll, roll_
 from cnndsl.importers.writing.generalize import General, generalize
 from cnndsl.importers.writing.kinds import Kinds, call_cost, item_costs, layer_cost
 from cnndsl.importers.writing.model import Block, BlockUse, Body, Draft, Item, Parameter
-from cnndsl.importers.writing.windows import MAX_RESULTS, Repetition, Search, Sight
+from cnndsl.importers.writing.windows import MAX_RESULTS, Repetition, Search, Sight, Window
 
 WORK = 2_000_000
 """Steps that the search for repetition may take, for one draft: some seconds."""
@@ -69,9 +69,7 @@ def _best(
     costs = []
     for sight in search.sights:
         total = [0]
-        for item, words in zip(
-            sight.body.items, item_costs(sight.body, parameters), strict=True
-        ):
+        for item, words in zip(sight.body.items, item_costs(sight.body, parameters), strict=True):
             named = 2 * sum(sight.reads[v] > 1 for v in item.results)
             total.append(total[-1] + words + named)
         costs.append(total)
@@ -82,9 +80,7 @@ def _best(
             for w in repetition.windows
         )
 
-    ranked = [
-        (cost(r) * (len(r.windows) - 1) // len(r.windows), r) for r in search.repetitions()
-    ]
+    ranked = [(cost(r) * (len(r.windows) - 1) // len(r.windows), r) for r in search.repetitions()]
     ranked = [
         (bound, r)
         for bound, r in ranked
@@ -93,12 +89,20 @@ def _best(
     ranked.sort(key=lambda pair: (-pair[0], pair[1].length, pair[1].windows[0].start))
     best: _Scored | None = None
     for bound, repetition in ranked[:_SCORED]:
-        if best is not None and bound <= best.saving:
+        if best is not None and bound < best.saving:
             break
         scored = _score(draft, search.sights, repetition, parameters, cost(repetition))
-        if scored and scored.saving >= max(_LEAST_SAVING, best.saving + 1 if best else 0):
+        if scored and scored.saving >= _LEAST_SAVING and _is_better(scored, best):
             best = scored
     return best
+
+
+def _is_better(one: _Scored, other: _Scored | None) -> bool:
+    """Tell whether one saves more, or as much and begins later: a stage begins with its stride."""
+    if other is None or one.saving != other.saving:
+        return other is None or one.saving > other.saving
+    starts = one.repetition.windows[0], other.repetition.windows[0]
+    return starts[0].body == starts[1].body and starts[0].start > starts[1].start
 
 
 def _score(
@@ -120,9 +124,7 @@ def _score(
     runs = [sights[w.body].window(w.start, length) for w in windows]
     inputs = [sights[w.body].inputs(w.start, length) for w in windows]
     channels = [[draft.channels.get(v) for v in read] for read in inputs]
-    general = generalize(
-        [[item.layer for item in run] for run in runs], parameters, channels
-    )
+    general = generalize([[item.layer for item in run] for run in runs], parameters, channels)
     reads = Counter(v for item in runs[0] for v in item.operands)
     definition = _DEFINITION_COST + 2 * len(general.parameters)
     definition += sum(
@@ -134,12 +136,13 @@ def _score(
     after = 0
     for place, w in enumerate(windows):
         arguments = general.arguments[place]
-        if place and windows[place - 1].body == w.body and len(results) == len(inputs[0]):
-            # The same again right behind is one more `**` at most, and another a link of a chain.
-            if windows[place - 1].start + length == w.start:
-                if general.arguments[place - 1] != arguments:
-                    after += call_cost(arguments, general.parameters)
-                continue
+        before_it = windows[place - 1] if place else None
+        behind = before_it is not None and before_it == Window(w.body, w.start - length)
+        if behind and len(results) == len(inputs[0]):
+            # The same again right behind is one more `**` at most, another is a link of a chain.
+            if general.arguments[place - 1] != arguments:
+                after += call_cost(arguments, general.parameters)
+            continue
         after += call_cost(arguments, general.parameters) + several
     saving = before - after - definition
     return _Scored(saving, repetition, general, _in_order(results, sights, repetition, inputs))
@@ -210,5 +213,3 @@ def _body(draft: Draft, sight: Sight, start: int, length: int, found: _Scored) -
     ]
     results = tuple(renamed[window[i].results[r]] for i, r in found.results)
     return Body(tuple(renamed[v] for v in inputs), items, results)
-
-

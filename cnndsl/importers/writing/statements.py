@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 from cnndsl.importers.writing.expressions import (
     ATOM,
     CHAIN,
     MAX_DEPTH,
     MAX_LINKS,
+    MAX_LINKS_IN_LINE,
     MAX_LINKS_WITHIN,
     SIGN,
     SUM,
@@ -30,38 +32,50 @@ CONCAT = "concat"
 
 
 class Writer:
-    """Writes one body, once. `named` values have names already.
+    """Writes one body, once.
 
-    `name_of` gives a name to a value that needs one; it is told whether anything reads the value.
+    `names` are those of the values that have one. Values that turn out to need another are called
+    by numbers, until a second writer knows better: `needed` lists them, in the order in which they
+    are made, and `parts` says which of them are parts of what (`main` and `skip` of a sum).
+    `pinned` values are named in any case.
     """
 
     def __init__(
-        self, body: Body, scope: Scope, named: dict[int, str], name_of: Callable[[int, bool], str]
+        self, body: Body, scope: Scope, names: Mapping[int, str], pinned: Iterable[int]
     ) -> None:
         self.body = body
         self.scope = scope
-        self._named = named
-        self._name_of = name_of
+        self.parts: dict[int, str] = {}
+        self._names = names
         self._expressions: dict[int, Expression] = {}
         self._several: dict[tuple[int, ...], Expression] = {}
         self._uses = Counter(v for item in body.items for v in item.operands)
         self._uses.update(body.results)
-        self._pinned = set(named)
+        self._pinned = set(pinned)
         self._definitions: list[tuple[tuple[int, ...], Expression]] = []
-
         for item in body.items:
             self._item(item)
         whole = self._take_all(body.results) if len(body.results) > 1 else None
         self._results = [whole] if whole else [self._take(v) for v in body.results]
+        self._definitions = [d for d in self._definitions if self._is_open(d[0])]
 
-    def definitions(self) -> list[tuple[tuple[str, ...], str]]:
-        """Return what statements must define: names, and the expression of their value."""
-        found = []
-        for values, expression in self._definitions:
-            if self._is_open(values):
-                names = tuple(self._name(v) for v in values)
-                found.append((names, self._rendered(expression).text))
-        return found
+    @property
+    def needed(self) -> list[int]:
+        """Return the values that statements define, in order."""
+        return [v for values, _ in self._definitions for v in values]
+
+    def is_read(self, value: int) -> bool:
+        return self._uses[value] > 0
+
+    def definitions(self, in_lines: bool) -> list[tuple[tuple[str, ...], str]]:
+        """Return what statements must define: names, and the expression of their value.
+
+        Long chains are broken where they come to a block or leave one, if `in_lines`.
+        """
+        return [
+            (tuple(self._name(v) for v in values), self._rendered(expression, in_lines).text)
+            for values, expression in self._definitions
+        ]
 
     def results(self) -> list[str]:
         """Return the expressions of the body's results."""
@@ -69,11 +83,10 @@ class Writer:
 
     def chain(self) -> Text | None:
         """Return the body as a layer, if it is one: of one input, read once, and one result."""
-        if len(self.body.inputs) != 1 or len(self.body.results) != 1:
+        if len(self.body.inputs) != 1 or len(self.body.results) != 1 or self._definitions:
             return None
         (result,) = self._results
-        left = any(self._is_open(values) for values, _ in self._definitions)
-        if left or result.head != self.body.inputs[0] or not result.links:
+        if result.head != self.body.inputs[0] or not result.links:
             return None
         return chained(result.links) if self._uses[self.body.inputs[0]] == 1 else None
 
@@ -100,15 +113,21 @@ class Writer:
         if is_concat(layer):
             if len(taken) == 1:
                 return self._linked(taken[0], Text(CONCAT))
-            return self._spread(taken, listed) or Expression(
-                listed([self._rendered(e) for e in taken]), joined=True
-            )
+            found = self._spread(taken, listed)
+            if found:
+                return found
+            for place, (v, e) in enumerate(zip(item.operands, taken, strict=True)):
+                if e.depth and not isinstance(e.head, int):
+                    taken[place] = self._named(v, e)
+            return Expression(listed([self._rendered(e) for e in taken]), joined=True)
         if isinstance(layer, OpUse) and layer.keyword in _SYMBOLS:
             symbol = _SYMBOLS[layer.keyword]
 
             def combined(parts: list[Text]) -> Text:
                 return operation(symbol, parts[0], parts[1])
 
+            if any(len(e.links) > MAX_LINKS_WITHIN for e in taken):
+                taken = self._summands(item.operands, taken)
             found = self._spread(taken, combined)
             return found or Expression(combined([self._rendered(e) for e in taken]))
         if isinstance(layer, Scale):
@@ -174,11 +193,24 @@ class Writer:
         """Return an expression for a place where a long one would hide what is around it."""
         if expression.depth < 1 and len(expression.links) <= MAX_LINKS_WITHIN:
             return expression
+        return self._named(value, expression)
+
+    def _summands(self, values: tuple[int, ...], taken: list[Expression]) -> list[Expression]:
+        """Return operands of a sum or product, of which one is long, by name."""
+        longest = max(range(len(taken)), key=lambda i: len(taken[i].links))
+        for place, (v, e) in enumerate(zip(values, taken, strict=True)):
+            if e.links:
+                self.parts[v] = "main" if place == longest else "skip"
+                taken[place] = self._named(v, e)
+        return taken
+
+    def _named(self, value: int, expression: Expression) -> Expression:
+        """Put an expression that was taken back: its value gets a name."""
         self._pinned.add(value)
         self._expressions[value] = expression
         return Expression(value)
 
-    def _rendered(self, expression: Expression) -> Text:
+    def _rendered(self, expression: Expression, in_lines: bool = False) -> Text:
         if expression.is_open_list:
             expression = expression.then(Text(CONCAT))
         head = expression.head
@@ -186,13 +218,15 @@ class Writer:
         if not expression.links:
             return text
         links = [text, *expression.links]
-        depth = max(t.depth for t in links)
-        return Text(" -> ".join(t.at(SUM) for t in links), CHAIN, depth)
+        written = [text.at(SUM)]
+        for before, link in pairwise(links):
+            breaks = in_lines and len(links) > MAX_LINKS_IN_LINE
+            turns = breaks and before is not text and link.is_block and not before.is_block
+            written.append(("\n" if turns else " ") + f"-> {link.at(SUM)}")
+        return Text("".join(written), CHAIN, max(t.depth for t in links))
 
     def _name(self, value: int) -> str:
-        if value not in self._named:
-            self._named[value] = self._name_of(value, self._uses[value] > 0)
-        return self._named[value]
+        return self._names.get(value, f"value_{value}")
 
 
 def _number(value: float) -> Text:

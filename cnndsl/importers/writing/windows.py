@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from cnndsl.importers.writing.kinds import Kinds, belong_together
+from cnndsl.importers.writing.kinds import Kinds, belong_together, is_join
 from cnndsl.importers.writing.model import BlockUse, Body, Item, Repeat
 
 MAX_INPUTS = 3
@@ -32,8 +33,10 @@ class Sight:
     """The item and the place among its results that make each value."""
     last_reads: dict[int, int]
     reads: Counter[int]
-    clean: list[bool]
-    """Whether the items may be cut before each place, and at the end."""
+    starts: list[bool]
+    """Whether a run may begin at each place."""
+    ends: list[bool]
+    """Whether a run may end before each place; at the end it may."""
 
     @staticmethod
     def of(body: Body, kinds: Kinds) -> Sight:
@@ -43,15 +46,21 @@ class Sight:
         last |= {v: len(items) for v in body.results}
         reads = Counter(v for item in items for v in item.operands)
         reads.update(body.results)
-        clean = [
-            i == 0
-            or not any(v in items[i - 1].results and reads[v] == 1 for v in item.operands)
-            or not belong_together(items[i - 1].layer, item.layer)
-            for i, item in enumerate(items)
+        goes_on = [False] + [
+            any(v in before.results and reads[v] == 1 for v in item.operands)
+            for before, item in pairwise(items)
         ]
-        return Sight(
-            body, [kinds.of(i.layer) for i in items], makers, last, reads, [*clean, True]
-        )
+        ends = [
+            not (on and belong_together(items[i - 1].layer, items[i].layer))
+            for i, on in enumerate(goes_on[: len(items)])
+        ]
+        # A join does not begin what it brings together.
+        starts = [
+            end and not (on and is_join(item.layer))
+            for end, on, item in zip(ends, goes_on, items, strict=False)
+        ]
+        numbers = [kinds.of(item.layer) for item in items]
+        return Sight(body, numbers, makers, last, reads, starts, [*ends, True])
 
     def results(self, start: int, length: int) -> set[tuple[int, int]]:
         """Return what of a window's values is read behind it: (item, place), from its start."""
@@ -124,10 +133,9 @@ class Search:
         return 3 * _period(sight.kinds[first.start : first.start + length]) <= 2 * length
 
     def _look(self, place: int, sight: Sight, longest: int) -> None:
-        items, kinds, clean = sight.body.items, sight.kinds, sight.clean
-        makers = sight.makers
+        items, kinds, makers = sight.body.items, sight.kinds, sight.makers
         for start in range(len(items)):
-            if not clean[start]:
+            if not sight.starts[start]:
                 continue
             outside: dict[int, int] = {}
             code = 0
@@ -143,7 +151,7 @@ class Search:
                 if len(outside) > MAX_INPUTS:
                     break
                 code = hash((code, *wires))
-                if i > start and clean[i + 1]:
+                if i > start and sight.ends[i + 1]:
                     self._found[i + 1 - start, code].append(Window(place, start))
             self.work += i + 1 - start
 

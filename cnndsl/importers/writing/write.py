@@ -44,7 +44,7 @@ def write_source(graph: Graph, comments: Mapping[str, str] | None = None) -> Wri
         for any_kernel in (False, True):
             draft = lower(stated, order)
             reroll(draft, any_kernel)
-            texts.append(program_text(stated, draft, {}))
+            texts.append(program_text(stated, draft))
     text = min(texts, key=lambda t: (t.count("\n"), len(t)))
     return Written(text, checked_names(text, stated))
 
