@@ -48,12 +48,13 @@ class NetworkBuilder:
     None, and so does every layer that reads a None: one mistake is reported once.
     """
 
-    def __init__(self, name: str, max_weight_bytes: int = 1 << 34) -> None:
+    def __init__(self, name: str) -> None:
         self.name = identifier(name, "network")
         self.diagnostics = Diagnostics()
         self.comments: dict[str, str] = {}
         self.notices: list[str] = []
-        self._max_weight_bytes = max_weight_bytes
+        self.max_weight_bytes = 1 << 34
+        """How much the weights may take; a small file that makes many is not to fill the memory."""
         self._layers: dict[str, Layer] = {}
         self._inputs: list[Input] = []
         self._outputs: list[Output] = []
@@ -73,6 +74,10 @@ class NetworkBuilder:
     def layer_of(self, value: str) -> Layer | None:
         """Return the layer that makes a value; None for an input."""
         return self._layers.get(value)
+
+    def reserve(self, name: str) -> None:
+        """Keep a name, such as a symbol's, from the values that are added later."""
+        self._values.take(name)
 
     def add_input(self, name: str, type: TensorType, span: Span | None = None) -> str | None:
         """Add an input of the network, and return its value's name."""
@@ -144,11 +149,12 @@ class NetworkBuilder:
         if self._check_weights(layer.where, op.parameters(types), weights, layer.span):
             layer.op, layer.weights = op, tuple(weights)
 
-    def add_output(self, name: str, value: str | None, span: Span | None = None) -> None:
-        """Make a value an output of the network."""
+    def add_output(self, name: str, value: str | None, span: Span | None = None) -> str:
+        """Make a value an output of the network, and return the output's name."""
+        outer = self._output_names.take(identifier(name, "output"))
         if value is not None:
-            outer = self._output_names.take(identifier(name, "output"))
             self._outputs.append(Output(outer, value, span))
+        return outer
 
     def finish(self, usual_sizes: tuple[tuple[str, int], ...] = ()) -> Imported:
         """Return the network; raises CompileError with everything that was found wrong."""
@@ -199,10 +205,10 @@ class NetworkBuilder:
     def _check_total(self) -> None:
         own = (layer for layer in self._layers.values() if layer.owner is layer)
         total = sum(4 * prod(array.shape) for layer in own for array in layer.weights)
-        if total > self._max_weight_bytes:
+        if total > self.max_weight_bytes:
             self.error(
                 "CNN403",
                 f"the network's weights take {total:_} bytes, "
-                f"above the limit of {self._max_weight_bytes:_} for this file",
+                f"above the limit of {self.max_weight_bytes:_} for this file",
                 None,
             )

@@ -1,0 +1,1 @@
+"""ONNX models: read with care, constants folded, patterns recognised, ops mapped by family."""
