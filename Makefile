@@ -31,6 +31,7 @@ docs: $(READY)
 	$(BIN)/python -m cnndsl.docs docs/language.md
 	$(BIN)/python -m cnndsl.docs_pictures examples docs/pictures
 	$(BIN)/python -m cnndsl.docs_gallery examples docs/gallery.md
+	$(BIN)/python -m cnndsl.docs_onnx docs/onnx-support.md
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

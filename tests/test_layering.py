@@ -19,7 +19,7 @@ LAYERS = (
     {"analysis", "passes", "weights", "syntax", "elaborate"},
     {"backends", "importers", "pictures"},
     {"driver"},
-    {"cli", "docs", "docs_gallery", "docs_pictures"},
+    {"cli", "docs", "docs_gallery", "docs_onnx", "docs_pictures"},
     {"__main__"},
 )
 WITHIN_A_LAYER = {

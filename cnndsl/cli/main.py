@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -18,6 +19,7 @@ COMMANDS = {
     "compare": "Show networks side by side, and what differs.",
     "rf": "Show how far a network sees, and what limits it.",
     "plot": "Draw a diagram of the network.",
+    "import": "Turn an ONNX model into a program and its weights.",
     "compile": "Write a Python module of Numba kernels, or ONNX.",
     "init": "Write random weights for a program.",
     "weights": "List, convert and map the tensors of weights files.",
@@ -41,7 +43,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"cnndsl.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = import_module(f"cnndsl.cli.{module}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -27,7 +27,7 @@ from cnndsl.ops.activation import Identity
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import Extent
 from cnndsl.types.tensor import DType, TensorType
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
 
 CASES: Cases = {
     **windows.CASES,
@@ -108,6 +108,7 @@ class _Import:
     def run(self) -> ImportedModel:
         files = DataFiles(self.folder)
         self.builder = NetworkBuilder(self.model.name or "network")
+        self.builder.comments[""] = _origin(self.proto, self.model.opset)
         self.symbols = Symbols()
         self.state = Importing(self.model, self.builder, files, recognise(self.model, PATTERNS))
         for name, array in self.constants.items():
@@ -290,6 +291,17 @@ class _Import:
                     f'"{shown(port.outer)}" is {port.type} in the network: '
                     f"the model's axes are its axes {_listed(port.axes)}"
                 )
+
+
+def _origin(proto: ModelProto, opset: int) -> str:
+    """Say where a network comes from, for the head of its source."""
+    maker = " ".join(f"{proto.producer_name} {proto.producer_version}".split())
+    made = f" by {maker}" if maker.isascii() and maker.isprintable() and len(maker) < 60 else ""
+    return (
+        f"Imported from ONNX (opset {opset}), written{made}."
+        if made
+        else (f"Imported from ONNX (opset {opset}).")
+    )
 
 
 def _inferred_types(proto: ModelProto) -> dict[str, Declared]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
 
 Extent: TypeAlias = int | str | None
 """An extent as a model declares it: a number, a name, or nothing."""

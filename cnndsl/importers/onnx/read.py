@@ -16,7 +16,7 @@ from cnndsl.diagnostics import CompileError, Diagnostic, Diagnostics
 from cnndsl.files import require_plain, unreadable
 from cnndsl.importers.onnx.model import Declared, Extent, Model, NodeView
 from cnndsl.importers.onnx.wire import WireError, check_fields
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
 
 OLDEST_OPSET = 6
 NEWEST_OPSET: int = defs.onnx_opset_version()

@@ -16,7 +16,7 @@ from cnndsl.ops.base import Array, Op, OpError
 from cnndsl.ops.shape import Flatten, Reshape
 from cnndsl.types.extents import Dim, Extent
 from cnndsl.types.tensor import TensorType
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
 
 MAX_RANK = 5
 """Batch, channels and three spatial axes."""
@@ -214,7 +214,7 @@ class Importing:
         layer = self.builder.layer_of(first)
         assert layer is not None
         before = layer.op.parameters([self.builder.type_of(i) for i in layer.inputs])
-        return first if before == op.parameters(types) else None
+        return first if layer.op == op and before == op.parameters(types) else None
 
     def amend(self, value: str, op: Op, weights: Sequence[Array]) -> None:
         """Change a layer, which from now on shares its weights with no other."""

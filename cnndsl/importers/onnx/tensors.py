@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 
 from cnndsl.ops.base import Array
-from cnndsl.weights.match import shown
+from cnndsl.weights.shown import shown
 
 MAX_RANK = 16
 

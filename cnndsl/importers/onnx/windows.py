@@ -163,7 +163,7 @@ def conv_transpose(c: Call) -> View:
         kernel=kernel,
     )
     spans = tuple(starmap(span_of, zip(kernel, dilation, strict=True)))
-    pairs = _cut(c, c.type_of(x).spatial, stride, spans, extra)
+    pairs, extra = _cut(c, c.type_of(x).spatial, stride, spans, extra)
     if pairs != op.crops or extra != op.extra:
         padding = Explicit(pairs) if any(map(any, pairs)) else Valid()
         op = ConvTranspose(
@@ -181,14 +181,14 @@ def conv_transpose(c: Call) -> View:
 
 def _cut(
     c: Call, spatial: Sequence[Extent], stride: Extents, spans: Extents, extra: Extents
-) -> Pairs:
-    """Return how much of a transposed convolution's result is cut off before and after."""
+) -> tuple[Pairs, Extents]:
+    """Return how much of a transposed convolution's result is cut off, and how much is added."""
     if len(spatial) != len(spans):
         raise Unsupported(f"its kernel has {len(spans)} axes, and its input {len(spatial)}")
     sizes, mode = c.attribute("output_shape"), c.attribute("auto_pad") or "NOTSET"
     pairs = _pairs(c, spans)
     if sizes is None and pairs is not None:
-        return pairs
+        return pairs, extra
     if sizes is not None:
         if len(sizes) != len(spans) or not all(isinstance(e, int) for e in spatial):
             raise Unsupported("its output_shape does not say one size for each spatial axis")
@@ -197,11 +197,12 @@ def _cut(
     else:
         totals = [span + more - s for span, more, s in zip(spans, extra, stride, strict=True)]
     numbers = [t for t in totals if isinstance(t, int)]
-    if min(numbers) < 0:
-        raise Unsupported("its output is larger than its kernel reaches")
+    # A size beyond what the kernel reaches is filled up at the end.
+    added = tuple(more + max(-t, 0) for more, t in zip(extra, numbers, strict=True))
+    cut = [max(t, 0) for t in numbers]
     if mode == "SAME_UPPER":
-        return tuple((t // 2, t - t // 2) for t in numbers)
-    return tuple((t - t // 2, t // 2) for t in numbers)
+        return tuple((t // 2, t - t // 2) for t in cut), added
+    return tuple((t - t // 2, t // 2) for t in cut), added
 
 
 # ------------------------------------------------------------------------- pools
