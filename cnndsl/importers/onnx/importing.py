@@ -178,7 +178,7 @@ class _Import:
         return None
 
     def _axes(self, name: str, shape: tuple[Extent, ...]) -> tuple[int, ...]:
-        """Return where the network has each axis: elsewhere if all readers permute them alike.
+        """Return where the network has each axis: elsewhere if all readers move the last to axis 1.
 
         A vector of known length holds the features of one sample, another a number per sample.
         """
@@ -189,7 +189,7 @@ class _Import:
         perms = {tuple(r.attribute("perm") or ()) if r.op == "Transpose" else () for r in readers}
         if rank > 2 and len(perms) == 1 and not self.state.is_output(name):
             (perm,) = perms
-            if sorted(perm) == list(range(rank)) and perm[0] == 0:
+            if perm == (0, rank - 1, *range(1, rank - 1)):
                 return tuple(perm.index(i) for i in range(rank))
         return tuple(range(rank))
 
@@ -234,6 +234,8 @@ class _Import:
             return None
         if not 2 <= len(declared.shape) <= MAX_RANK or 0 in declared.shape:
             return None
+        if not all(isinstance(e, int) for e in declared.shape[1:]):
+            return None  # a size that is not known would be blamed next
         type_ = TensorType(DType.FLOAT32, self.symbols.shape(declared.shape))
         value = self.builder.add_input(name, type_)
         return None if value is None else self.state.whole(value)
