@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto, TensorProto, shape_inference
 
 from cnndsl.diagnostics import Diagnostic, Diagnostics
+from cnndsl.elaborate.emission import too_large
 from cnndsl.importers.building import NetworkBuilder
 from cnndsl.importers.imported import Imported
 from cnndsl.importers.onnx import arrange, local, norms, pointwise, recognised, windows
@@ -237,6 +238,8 @@ class _Import:
         if not all(isinstance(e, int) for e in declared.shape[1:]):
             return None  # a size that is not known would be blamed next
         type_ = TensorType(DType.FLOAT32, self.symbols.shape(declared.shape))
+        if too_large(type_, name):
+            return None
         value = self.builder.add_input(name, type_)
         return None if value is None else self.state.whole(value)
 
@@ -250,8 +253,8 @@ class _Import:
 
     def _report(self) -> None:
         """Raise CompileError with every refusal, those of one kind together with their number."""
-        for (op, reason, help), nodes in self.refused.items():
-            count = "" if len(nodes) == 1 else f" and {len(nodes) - 1} more {op} nodes"
+        for (_, reason, help), nodes in self.refused.items():
+            count = "" if len(nodes) == 1 else f" and {len(nodes) - 1} more"
             message = f"{nodes[0].where}{count}: {reason}"
             self.builder.diagnostics.add(Diagnostic(code="CNN807", message=message, help=help))
         self.builder.diagnostics.raise_if_errors()

@@ -23,6 +23,9 @@ NEWEST_OPSET: int = defs.onnx_opset_version()
 MAX_BYTES = 2**31 - 1
 """A protobuf message cannot be larger."""
 
+MAX_PARTS = 200_000
+"""Nodes, and tensors that are declared; the networks themselves have at most 20 thousand layers."""
+
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 UNKNOWN_VERSION = 0
@@ -89,6 +92,10 @@ def check_model(proto: ModelProto, file_bytes: int) -> Model:
                 help="store them as ordinary tensors",
             )
         )
+    parts = (graph.node, graph.initializer, graph.input, graph.output, graph.value_info)
+    if sum(map(len, parts)) > MAX_PARTS:
+        message = f"the model has more than {MAX_PARTS:_} nodes and tensors"
+        found.add(Diagnostic(code="CNN401", message=message))
     found.raise_if_errors()
     constants = {tensor.name: tensor for tensor in graph.initializer}
     nodes = [_node(number, node, opset, found) for number, node in enumerate(graph.node)]
@@ -268,12 +275,12 @@ def _ordered(
     """Return the nodes that the outputs need, each after those it reads."""
     makers = {name: node for node in nodes for name in node.outputs if name}
     known = set(given)
-    missing: dict[str, str] = {}
+    missing: dict[str, tuple[int, str]] = {}
     ordered: list[NodeView] = []
     state: dict[int, bool] = {}  # by number: False while a node waits for others
     for output in graph.output:
         if output.name not in makers and output.name not in known:
-            missing[output.name] = f'the output "{shown(output.name)}"'
+            missing[output.name] = -1, f'the output "{shown(output.name)}"'
     stack = [makers[o.name] for o in reversed(graph.output) if o.name in makers]
     while stack:
         node = stack[-1]
@@ -286,7 +293,7 @@ def _ordered(
             maker = makers.get(name)
             if maker is None:
                 if name and name not in known:
-                    missing.setdefault(name, node.where)
+                    missing.setdefault(name, (node.number, node.where))
             elif not state.get(maker.number):
                 waiting.append(maker)
         if done is None:
@@ -303,13 +310,10 @@ def _ordered(
             state[node.number] = True
             ordered.append(node)
             stack.pop()
-    for name, reader in missing.items():
-        message = f'{reader} needs a tensor "{shown(name)}", which nothing makes: '
-        found.add(
-            Diagnostic(
-                code="CNN806", message=message + "no input, initializer or node has the name"
-            )
-        )
+    for name, (_, reader) in sorted(missing.items(), key=lambda item: item[1]):
+        message = f'{reader} needs a tensor "{shown(name)}", which nothing makes'
+        help = "an input, an initializer or a node must have the name"
+        found.add(Diagnostic(code="CNN806", message=message, help=help))
     return _as_written(ordered, known)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MAX_FIELDS = 3_000_000
-"""Fields of all messages in a file: some 20 for a node, so 150 thousand nodes."""
+MAX_FIELDS = 2_000_000
+"""Fields of all messages in a file: some 20 for a node, so a hundred thousand nodes."""
 
 MAX_DEPTH = 60
 """Depth of messages within each other; protobuf itself refuses 100."""
@@ -23,40 +23,49 @@ def check_fields(data: bytes, descriptor: Any) -> None:
     """Walk through a message of a type, tensors' contents left out; raises WireError."""
     view = memoryview(data)
     tables: dict[str, dict[int, Any]] = {}
+
+    def nested(kind: Any) -> dict[int, Any]:
+        found = tables.get(kind.full_name)
+        if found is None:
+            found = {f.number: f.message_type for f in kind.fields if f.message_type is not None}
+            tables[kind.full_name] = found
+        return found
+
     fields = 0
-    pending: list[tuple[int, int, Any, int]] = [(0, len(data), descriptor, 0)]
-    while pending:
-        at, end, kind, depth = pending.pop()
-        if depth > MAX_DEPTH:
-            raise WireError(f"its messages nest more than {MAX_DEPTH} deep")
-        nested = tables.get(kind.full_name)
-        if nested is None:
-            nested = {f.number: f.message_type for f in kind.fields if f.message_type is not None}
-            tables[kind.full_name] = nested
-        while at < end:
-            fields += 1
-            if fields > MAX_FIELDS:
-                raise WireError(f"it holds more than {MAX_FIELDS:_} fields")
-            tag, at = _varint(view, at, end)
-            number, wire = tag >> 3, tag & 7
-            if wire == 0:
-                _, at = _varint(view, at, end)
-            elif wire == 1:
-                at += 8
-            elif wire == 5:
-                at += 4
-            elif wire == 2:
-                length, at = _varint(view, at, end)
-                inner = nested.get(number)
-                if length > end - at:
-                    raise WireError(f"a field claims {length:_} bytes, and {end - at:_} follow")
-                if inner is not None:
-                    pending.append((at, at + length, inner, depth + 1))
+    at, end, inner = 0, len(data), nested(descriptor)
+    outer: list[tuple[int, dict[int, Any]]] = []
+    while True:
+        while at == end:
+            if not outer:
+                return
+            end, inner = outer.pop()
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise WireError(f"it holds more than {MAX_FIELDS:_} fields")
+        tag, at = _varint(view, at, end)
+        wire = tag & 7
+        if wire == 0:
+            _, at = _varint(view, at, end)
+        elif wire == 1:
+            at += 8
+        elif wire == 5:
+            at += 4
+        elif wire == 2:
+            length, at = _varint(view, at, end)
+            if length > end - at:
+                raise WireError(f"a field claims {length:_} bytes, and {end - at:_} follow")
+            kind = inner.get(tag >> 3)
+            if kind is None:
                 at += length
             else:
-                raise WireError(f"a field has the wire type {wire}, which ONNX does not use")
-            if at > end:
-                raise WireError("it ends within a field")
+                if len(outer) >= MAX_DEPTH:
+                    raise WireError(f"its messages nest more than {MAX_DEPTH} deep")
+                outer.append((end, inner))
+                end, inner = at + length, nested(kind)
+        else:
+            raise WireError(f"a field has the wire type {wire}, which ONNX does not use")
+        if at > end:
+            raise WireError("it ends within a field")
 
 
 def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
