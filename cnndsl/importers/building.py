@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from cnndsl.importers.names import dotted, identifier
 from cnndsl.ir.graph import Graph, Input, Node, Output, Parameter, Value
 from cnndsl.ir.verifier import verify
 from cnndsl.ops.base import Array, Op, OpError, ParameterSpec
+from cnndsl.ops.registry import arguments
+from cnndsl.types.padding import Explicit
 from cnndsl.types.tensor import DType, TensorType
 
 
@@ -39,6 +42,30 @@ class Layer:
     def has_own_weights(self) -> bool:
         """Whether no other layer uses the weights, so that they may be changed."""
         return self.owner is self and not self.shared
+
+
+def misfit(op: Op) -> str | None:
+    """Return what is wrong with an op's arguments, as a program could not have written them."""
+    for spec in arguments(type(op)):
+        value = getattr(op, spec.name)
+        parts = value.pairs if isinstance(value, Explicit) else value
+        numbers = _flat(parts) if isinstance(parts, tuple) else [parts]
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                continue
+            if isinstance(number, float) and not isfinite(number):
+                return f"{op.keyword or 'arithmetic'} takes no {spec.name} of {number}"
+            if spec.minimum is not None and number < spec.minimum:
+                return f"{op.keyword} takes {spec.name} of at least {spec.minimum}, got {number}"
+            if isinstance(number, int) and abs(number) > limits.MAX_EXTENT:
+                return f"{op.keyword} takes {spec.name} up to {limits.MAX_EXTENT:_}, got {number:_}"
+        if spec.choices and value not in spec.choices:
+            return f"{op.keyword} takes {' or '.join(spec.choices)} for {spec.name}, got {value}"
+    return None
+
+
+def _flat(parts: tuple[Any, ...]) -> list[Any]:
+    return [n for part in parts for n in (part if isinstance(part, tuple) else (part,))]
 
 
 class NetworkBuilder:
@@ -114,6 +141,9 @@ class NetworkBuilder:
         if len(self._layers) >= limits.MAX_NODES:
             self.error("CNN401", f"the network has more than {limits.MAX_NODES:_} layers", span)
             raise CompileError(self.diagnostics.errors)
+        if wrong := misfit(op):
+            self.error("CNN307", f"{where}: {wrong}", span)
+            return None
         types = [self._types[i] for i in operands]
         try:
             type = op.infer(types)

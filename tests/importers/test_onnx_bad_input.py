@@ -50,6 +50,7 @@ def test_bytes_that_are_no_model() -> None:
     for data in (b"\x80\x04pickle", b"PK\x03\x04" + bytes(30), b"\xff" * 64, whole[:-3]):
         assert "CNN806: m.onnx is not an ONNX model that can be read" in error(data)
     assert "it holds no graph" in error(b"")
+    assert "a name in it is not UTF-8" in error(whole.replace(b"Conv", b"Con\xff"))
 
 
 @settings(max_examples=150, deadline=None)
@@ -204,8 +205,9 @@ def test_extents_of_inputs(shape: tuple[int, ...], message: str) -> None:
 
 
 def test_results_beyond_the_limits() -> None:
-    scales = {"s": np.array([1, 1, 1e6, 1e6], np.float32)}
-    model = made([node("Resize", ["x", "", "s"], ["y"], mode="nearest")], MAP, scales)
+    scales = {"s": np.array([1, 1, 4096, 4096], np.float32)}
+    nodes = [node("Resize", ["x", "", "s"], ["y"], mode="nearest")]
+    model = made(nodes, {"x": (1, 4, 600_000, 600_000)}, scales)
     model.graph.node[0].attribute.append(
         helper.make_attribute("coordinate_transformation_mode", "asymmetric")
     )
@@ -254,6 +256,12 @@ def test_a_tensor_whose_data_are_not_as_many_as_its_shape_says() -> None:
     assert "has elements of type complex64, which are not read" in error(model)
     model.graph.initializer[0].data_type = 77
     assert "has elements of type number 77" in error(model)
+
+
+def test_a_scale_beyond_all_measure_is_refused_at_once() -> None:
+    scales = {"s": np.array([1, 1, 2e9, 2e9], np.float32)}
+    model = made([node("Resize", ["x", "", "s"], ["y"], mode="nearest")], MAP, scales)
+    assert "are not whole numbers for spatial axes" in error(model)
 
 
 # ---------------------------------------------------------------------- data files

@@ -25,6 +25,9 @@ from cnndsl.types.padding import Explicit
 _CENTRED = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
 """Coordinates that for whole scales are those of the language."""
 
+MAX_SCALE = 4096
+"""Times an element may be repeated."""
+
 _FAR = 2**31 - 1
 """Where a slice ends that runs to the end: models write this number or a larger one."""
 
@@ -76,7 +79,7 @@ def _squeeze(c: Call) -> View:
     view = c.view()
     shape, rank = c.shape(view), len(view.axes)
     axes = _axes(c)
-    dropped = [i for i, e in enumerate(shape) if e == 1] if axes is None else _in_range(axes, rank)
+    dropped = [i for i, e in enumerate(shape) if e == 1] if axes is None else in_range(axes, rank)
     for i in dropped:
         if shape[i] != 1:
             raise Unsupported(f"it drops axis {i}, which has the extent {shape[i]}")
@@ -86,7 +89,7 @@ def _squeeze(c: Call) -> View:
 def _unsqueeze(c: Call) -> View:
     view = c.view()
     axes = _axes(c) or []
-    new = _in_range(axes, len(view.axes) + len(axes))
+    new = in_range(axes, len(view.axes) + len(axes))
     if len(set(new)) != len(new):
         raise Unsupported("it adds an axis twice")
     kept = iter(view.axes)
@@ -103,7 +106,8 @@ def _axes(c: Call, place: int = 1) -> list[int] | None:
     return c.integers(place, "axes") if c.given(place) else None
 
 
-def _in_range(axes: Sequence[int], rank: int) -> list[int]:
+def in_range(axes: Sequence[int], rank: int) -> list[int]:
+    """Return axes counted from the first; raises Unsupported for those that are not there."""
     if any(not -rank <= a < rank for a in axes):
         raise Unsupported(f"its axes {list(axes)} are not axes of {rank}")
     return [a % rank for a in axes]
@@ -332,7 +336,7 @@ def _pad(c: Call) -> View:
         pads = c.integers(1, "pads")
         value = c.number(2, "value") if c.given(2) else 0.0
     given = c.integers(3, "axes") if c.given(3) else range(rank)
-    axes = _in_range(list(given), rank)
+    axes = in_range(list(given), rank)
     if len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         raise Unsupported(f"it has {len(pads)} pads for {len(axes)} axes")
     pairs = [(0, 0)] * max(c.state.type_of(view).rank - 2, 0)
@@ -422,7 +426,7 @@ def _resize(c: Call) -> View:
         c.attribute(name)  # they say nothing for the modes and coordinates taken below
     place = 1 if c.node.version < 11 else 2
     given = c.attribute("axes")
-    axes = list(range(rank)) if given is None else _in_range(list(given), rank)
+    axes = list(range(rank)) if given is None else in_range(list(given), rank)
     scales = [1.0] * rank
     if c.given(place) and c.constant(place, "scales").size:
         numbers = [float(s) for s in c.weights(place, "scales").reshape(-1)]
@@ -472,7 +476,7 @@ def _enlarged(
     for axis, number in zip(view.axes, scales, strict=True):
         if number == 1:
             continue
-        if axis is None or axis < 2 or number != int(number) or number < 1:
+        if axis is None or axis < 2 or not 1 <= number <= MAX_SCALE or number != int(number):
             raise Unsupported(
                 f"the scales [{', '.join(f'{float(s):g}' for s in scales)}] are not whole numbers "
                 "for spatial axes"
@@ -524,7 +528,7 @@ def _reduced(c: Call, kind: type[GlobalAveragePool | GlobalMaxPool]) -> View:
     """A mean or largest value over all spatial axes is a global pool."""
     view = c.view()
     given = _axes(c)
-    axes = list(range(len(view.axes))) if given is None else _in_range(given, len(view.axes))
+    axes = list(range(len(view.axes))) if given is None else in_range(given, len(view.axes))
     if not given and c.attribute("noop_with_empty_axes"):
         return view
     type_ = c.state.type_of(view)

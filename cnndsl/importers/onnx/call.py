@@ -14,6 +14,8 @@ from cnndsl.ops.base import Array, Op
 from cnndsl.types.extents import Extent
 from cnndsl.types.tensor import TensorType
 
+MAX_CHANNELS = 1 << 24
+
 Result: TypeAlias = "Known | tuple[Known, ...]"
 Case: TypeAlias = "Callable[[Call], Result]"
 """Makes the layers of a node; raises Unsupported."""
@@ -131,6 +133,14 @@ class Call:
     ) -> View:
         """Apply a layer to the first operand, its axes as the model sees them."""
         return self.state.whole(self.emit(op, (self.value(),), weights, key=key))
+
+    def channels(self, value: str) -> int:
+        """Return a value's number of channels, for weights that are made for each of them."""
+        type_ = self.type_of(value)
+        channels = type_.channels if type_.rank > 1 else None
+        if not isinstance(channels, int) or channels > MAX_CHANNELS:
+            raise Unsupported(f"the number of channels is not known, or too large: {channels}")
+        return channels
 
     def names(self, *places: int) -> list[str]:
         """Return the operands' names, to tell shared weights by."""

@@ -20,6 +20,9 @@ from cnndsl.types.extents import Dim
 MAX_ELEMENTS = 1 << 26
 """Elements of a computed constant; weights are read, not computed."""
 
+MAX_FILLED = 1 << 28
+"""Elements of a constant of one number, which takes no memory until a layer needs it as weights."""
+
 Operands: TypeAlias = Sequence[Array | None]
 Rule: TypeAlias = Callable[[NodeView, Any], Any]
 
@@ -107,7 +110,7 @@ def _constant_of_shape(node: NodeView, operands: Operands) -> Array:
     value: Array = np.zeros(1, np.float32)
     if "value" in node.attributes:
         value = read_array(node.attributes["value"], DataFiles(None))
-    if any(n < 0 for n in shape) or prod(shape) > 2**31 - 1 or value.size != 1:
+    if any(n < 0 for n in shape) or prod(shape) > MAX_FILLED or value.size != 1:
         raise FoldError(f"makes a constant of shape {shape}")
     # A view of one element: weights made like this take no memory until they are used.
     return np.broadcast_to(value.reshape(()), shape)

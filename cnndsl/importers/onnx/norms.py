@@ -34,16 +34,9 @@ def _batch_norm(c: Call) -> View:
     return View(c.emit(op, (view.value,), tensors, key=key), view.axes)
 
 
-def _channels(c: Call, value: str) -> int:
-    channels = c.type_of(value).channels
-    if not isinstance(channels, int):
-        raise Unsupported("the number of channels is not known")
-    return channels
-
-
 def _instance_norm(c: Call) -> View:
     x = c.value()
-    groups = _channels(c, x)
+    groups = c.channels(x)
     weights = [c.weights(1, "scale"), c.weights(2, "bias")]
     return c.result(GroupNorm(groups=groups, epsilon=_epsilon(c)), weights, c.names(1, 2))
 
@@ -51,10 +44,10 @@ def _instance_norm(c: Call) -> View:
 def _group_norm(c: Call) -> View:
     """Until opset 21 scale and bias had one number per group."""
     x = c.value()
-    groups, channels = c.attribute("num_groups"), _channels(c, x)
+    groups, channels = c.attribute("num_groups"), c.channels(x)
     c.attribute("stash_type")
     weights = [c.weights(1, "scale"), c.weights(2, "bias")]
-    if c.node.version < 21 and channels % groups == 0:
+    if c.node.version < 21 and groups > 0 and channels % groups == 0:
         weights = [np.repeat(w, channels // groups) for w in weights]
     return c.result(GroupNorm(groups=groups, epsilon=_epsilon(c)), weights)
 
@@ -69,7 +62,7 @@ def _layer_norm(c: Call) -> View:
     axis = axis_of(c, view)
     type_ = c.state.type_of(view)
     normalised = [a for a in view.axes[axis:] if a is not None and type_.shape[a] != 1]
-    channels = _channels(c, view.value) if type_.rank > 1 else 0
+    channels = c.channels(view.value)
     scale = c.weights(1, "scale")
     shift = c.weights(2, "bias") if c.given(2) else np.zeros_like(scale)
     places = [None if a is None else a for a in view.axes[axis:]]

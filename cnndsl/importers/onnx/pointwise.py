@@ -86,10 +86,7 @@ def _sixth(number: float) -> float:
 
 def _prelu(c: Call) -> View:
     view = c.view()
-    channels = c.state.type_of(view).channels
-    slope = c.weights(1, "slope")
-    if not isinstance(channels, int):
-        raise Unsupported("the number of channels is not known")
+    channels, slope = c.channels(view.value), c.weights(1, "slope")
     if c.node.version < 7 and slope.ndim == 1:  # it was always one per channel
         slope = slope.reshape(-1, *(1,) * (len(view.axes) - 2))
     found = per_channel(c, view, slope)

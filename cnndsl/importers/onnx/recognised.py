@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnndsl.importers.onnx.arrange import reshaped, target_shape
+from cnndsl.importers.onnx.arrange import in_range, reshaped, target_shape
 from cnndsl.importers.onnx.call import Call, Cases, vector
+from cnndsl.importers.onnx.pointwise import axis_of
 from cnndsl.importers.onnx.state import Unsupported, View, shortest
 from cnndsl.ops.activation import Glu, Silu
 from cnndsl.ops.base import Op
@@ -18,8 +19,7 @@ from cnndsl.types.extents import Extent, product
 
 def _glu(c: Call) -> View:
     view = c.view()
-    axis = c.attribute("axis")
-    if view.axes[axis] != 1:
+    if view.axes[axis_of(c, view)] != 1:
         raise Unsupported("it halves another axis than the channels")
     return c.same_axes(Glu())
 
@@ -27,11 +27,10 @@ def _glu(c: Call) -> View:
 def _layer_norm(c: Call) -> View:
     """Over the channels; the scale and shift that follow become its own."""
     view = c.view()
-    places = sorted({view.axes[a] for a in c.attribute("axes")} - {None}, key=str)
+    axes = in_range(c.attribute("axes"), len(view.axes))
+    places = sorted({view.axes[a] for a in axes} - {None}, key=str)
     type_ = c.state.type_of(view)
-    channels = type_.channels
-    if not isinstance(channels, int):
-        raise Unsupported("the number of channels is not known")
+    channels = c.channels(view.value)
     epsilon = shortest(c.attribute("epsilon"))
     wide = [1, *(a for a in range(2, type_.rank) if type_.shape[a] != 1)]
     if places == [1]:
@@ -59,8 +58,8 @@ def _group_norm(c: Call) -> View:
     shape = c.shape(view)
     groups = between[1] if len(between) > 1 else 0
     x = c.state.plain(view, c.node)
-    channels = c.type_of(x).channels
-    if not isinstance(groups, int) or not isinstance(channels, int) or between[0] != shape[0]:
+    channels = c.channels(x)
+    if not isinstance(groups, int) or between[0] != shape[0]:
         raise Unsupported("it normalises under a shape that is not [batch, groups, rest]")
     if groups < 1 or channels % groups:
         raise Unsupported(f"it makes {groups} groups of {channels} channels")

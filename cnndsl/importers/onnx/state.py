@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from cnndsl.importers.building import NetworkBuilder
+from cnndsl.importers.building import NetworkBuilder, misfit
 from cnndsl.importers.onnx.model import Model, NodeView
 from cnndsl.importers.onnx.tensors import FLOATS, DataFiles, TensorError, dtype_name, read_array
 from cnndsl.ops.base import Array, Op, OpError
@@ -81,6 +81,8 @@ class Importing:
 
     def look_up(self, name: str) -> View | Array:
         """Return what a tensor's name stands for; raises Unknown or Unsupported."""
+        if not name:
+            raise Unsupported("an operand that it needs is left out")
         if name not in self.known and name in self.model.constants:
             self.known[name] = self._initializer(name)
         found = self.known[name]
@@ -180,6 +182,8 @@ class Importing:
         `word` tells a layer apart that is not the node's last, and takes the node's own name from
         it. Layers of one `key`, which names their weights in the model, share them.
         """
+        if wrong := misfit(op):
+            raise Unsupported(wrong)
         types = [self.builder.type_of(i) for i in inputs]
         try:
             result = op.infer(types)

@@ -15,6 +15,10 @@ MAX_DEPTH = 60
 """Depth of messages within each other; protobuf itself refuses 100."""
 
 
+_TEXT = object()
+"""Stands for the type of a field that holds text."""
+
+
 class WireError(Exception):
     """Bytes are not a message, or one that is too large to parse."""
 
@@ -28,6 +32,7 @@ def check_fields(data: bytes, descriptor: Any) -> None:
         found = tables.get(kind.full_name)
         if found is None:
             found = {f.number: f.message_type for f in kind.fields if f.message_type is not None}
+            found |= {f.number: _TEXT for f in kind.fields if f.type == f.TYPE_STRING}
             tables[kind.full_name] = found
         return found
 
@@ -57,6 +62,9 @@ def check_fields(data: bytes, descriptor: Any) -> None:
             kind = inner.get(tag >> 3)
             if kind is None:
                 at += length
+            elif kind is _TEXT:
+                _check_text(view[at : at + length])
+                at += length
             else:
                 if len(outer) >= MAX_DEPTH:
                     raise WireError(f"its messages nest more than {MAX_DEPTH} deep")
@@ -66,6 +74,13 @@ def check_fields(data: bytes, descriptor: Any) -> None:
             raise WireError(f"a field has the wire type {wire}, which ONNX does not use")
         if at > end:
             raise WireError("it ends within a field")
+
+
+def _check_text(content: memoryview) -> None:
+    try:
+        bytes(content).decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError("a name in it is not UTF-8") from None
 
 
 def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
