@@ -65,6 +65,7 @@ def reason(error: CompileError) -> str:
     return "; ".join(dict.fromkeys(d.message.split(": ", 1)[-1] for d in error.diagnostics))
 
 
+@cache
 def suite(backend: type[CnndslBackend] = Refusing) -> Any:
     """Return ONNX's runner of its suite, on the processor."""
     with warnings.catch_warnings():

@@ -364,6 +364,11 @@ def test_ops_of_other_domains_are_refused_by_name() -> None:
 
 
 def test_an_attribute_that_would_be_ignored_is_refused() -> None:
+    policy = {"mode": "nearest", "keep_aspect_ratio_policy": "not_larger"}
+    scales = {"s": np.array([1, 1, 2, 2], np.float32)}
+    nodes = [node("Resize", ["x", "", "s"], ["y"], name="n", **policy)]
+    expected = "the attribute keep_aspect_ratio_policy='not_larger' is not supported"
+    assert error(made(nodes, MAP, scales, opset=18)) == f'CNN807: Resize node "n": {expected}'
     nodes = [node("Cast", ["x"], ["y"], name="n", to=TensorProto.DOUBLE)]
     import_model(made(nodes, MAP))  # a float, and with a notice
     nodes = [node("ReduceMax", ["x"], ["y"], name="n", axes=[2, 3], keepdims=1)]

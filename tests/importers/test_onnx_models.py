@@ -112,10 +112,11 @@ def test_a_bias_that_is_added_apart_becomes_the_layers() -> None:
     check(made(nodes, {"x": ("N", 7)}, tensors), {"x": random(3, 7)}, ops=["Dense"])
 
 
-def test_a_constant_on_the_left_of_a_subtraction() -> None:
+def test_a_constant_on_either_side_of_a_subtraction() -> None:
     for constant in (np.float32(2), random(4, 1, 1)):
-        model = made([node("Sub", ["c", "x"], ["y"])], MAP, {"c": constant})
-        check(model, {"x": IMAGE})
+        for operands in (["c", "x"], ["x", "c"]):
+            model = made([node("Sub", operands, ["y"])], MAP, {"c": constant})
+            check(model, {"x": IMAGE})
 
 
 def test_layer_norm_and_dense_layers_between_transposes_see_the_channels() -> None:

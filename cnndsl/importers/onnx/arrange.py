@@ -528,7 +528,7 @@ def _reduced(c: Call, kind: type[GlobalAveragePool | GlobalMaxPool]) -> View:
     """A mean or largest value over all spatial axes is a global pool."""
     view = c.view()
     given = _axes(c)
-    axes = list(range(len(view.axes))) if given is None else in_range(given, len(view.axes))
+    axes = in_range(given, len(view.axes)) if given else list(range(len(view.axes)))
     if not given and c.attribute("noop_with_empty_axes"):
         return view
     type_ = c.state.type_of(view)

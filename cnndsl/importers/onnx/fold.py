@@ -387,10 +387,10 @@ def _reduced(function: Any) -> Rule:
         x = operands[0]
         assert x is not None
         axes = axes_of(node, operands)
-        if axes is None and node.attribute("noop_with_empty_axes"):
+        if not axes and node.attribute("noop_with_empty_axes"):
             return x
         kept = bool(node.attribute("keepdims"))
-        result = function(x, axis=None if axes is None else tuple(axes), keepdims=kept)
+        result = function(x, axis=tuple(axes) if axes else None, keepdims=kept)
         return np.asarray(result, x.dtype)
 
     return rule
