@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from cnndsl.analysis.cost import summarize
-from cnndsl.cli.options import examples, force_option, json_option
+from cnndsl.cli.options import examples, force_option, json_option, settings_option
 from cnndsl.cli.report import Report, progress
 from cnndsl.driver.import_ import import_file
+from cnndsl.elaborate.inputs import Setting
 from cnndsl.files import write_files
 
 
@@ -18,6 +20,7 @@ from cnndsl.files import write_files
     epilog=examples(
         "cnndsl import model.onnx",
         "cnndsl import model.onnx -o nets/model.cnn --force",
+        "cnndsl import model.onnx --set height=224 --set width=224",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -27,10 +30,17 @@ from cnndsl.files import write_files
     type=click.Path(path_type=Path),
     help="Program to write; the weights go beside it.  [default: the model's name, here]",
 )
+@settings_option
 @force_option
 @json_option
 @click.pass_obj
-def command(report: Report, file: Path, output: Path | None, force: bool) -> None:
+def command(
+    report: Report,
+    file: Path,
+    output: Path | None,
+    settings: Mapping[str, Setting],
+    force: bool,
+) -> None:
     """Turn an ONNX model into a program, and its weights into a .safetensors file.
 
     What the language cannot say is refused by name, all of it at once, and nothing is written.
@@ -38,7 +48,7 @@ def command(report: Report, file: Path, output: Path | None, force: bool) -> Non
     if output is not None and output.suffix != ".cnn":
         raise click.UsageError(f"-o {output} does not end in .cnn")
     with progress(f"importing {file.name}") as notify:
-        program = import_file(file, output, notify)
+        program = import_file(file, output, _sizes(settings), notify)
         notify("writing files")
         write_files(program.files, force=force)
     summary = summarize(program.graph)
@@ -69,3 +79,12 @@ def command(report: Report, file: Path, output: Path | None, force: bool) -> Non
             click.echo(f"{word} {name}: {type_}")
     for notice in program.notices:
         click.echo(f"note: {notice}")
+
+
+def _sizes(settings: Mapping[str, Setting]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise click.UsageError(f"--set {name}={value}: a size is a whole number from 1 on")
+        sizes[name] = value
+    return sizes

@@ -28,16 +28,20 @@ class Program:
 
 
 def import_file(
-    path: Path, output: Path | None = None, notify: Callable[[str], None] = lambda _: None
+    path: Path,
+    output: Path | None = None,
+    sizes: Mapping[str, int] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Program:
     """Return the program and weights of a model; raises CompileError.
 
+    `sizes` are for symbols of its inputs, which they replace.
     They are `output` and a .safetensors beside it; by default called like the model, in the
     current folder. The network is called like the program.
     """
     target = Path(path.with_suffix(".cnn").name) if output is None else output
     notify(f"reading {path.name}")
-    imported = _read(path)
+    imported = _read(path, sizes or {})
     notify("writing the program")
     graph = replace(imported.graph, name=identifier(target.stem, "network"))
     written = write_source(graph, imported.comments)
@@ -50,12 +54,12 @@ def import_file(
     return Program(graph, written.text, files, imported.notices)
 
 
-def _read(path: Path) -> Imported:
+def _read(path: Path, sizes: Mapping[str, int]) -> Imported:
     match path.suffix.lower():
         case ".onnx":
             from cnndsl.importers.onnx.importing import import_onnx
 
-            return import_onnx(path)
+            return import_onnx(path, sizes)
     raise CompileError(
         Diagnostic(
             code="CNN806",

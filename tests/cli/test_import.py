@@ -68,6 +68,15 @@ def test_the_result_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert result["outputs"] == {"y": "float32[N, 8]"}
 
 
+def test_sizes_given_replace_symbols(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder / "tiny.onnx")
+    assert guarded(cli, ["import", "tiny.onnx", "--set", "H=16", "--set", "W=8"]) == 0
+    assert "input x: float32[N, 3, 16, 8]" in capsys.readouterr().out
+    assert guarded(cli, ["import", "tiny.onnx", "--set", "Z=16", "--force"]) == 1
+    assert "their symbols: H, N, W" in capsys.readouterr().err
+    assert guarded(cli, ["import", "tiny.onnx", "--set", "H=0"]) == 2
+
+
 def test_a_refusal_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(folder / "tiny.onnx", "Abs")
     assert guarded(cli, ["import", "tiny.onnx"]) == 1

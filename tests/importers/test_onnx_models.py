@@ -13,6 +13,7 @@ import pytest
 from importers.onnx_models import check, made, node, random
 from onnx import TensorProto, helper, numpy_helper
 
+from cnndsl.diagnostics import CompileError
 from cnndsl.importers.onnx.importing import import_model
 from cnndsl.types.extents import Dim
 
@@ -149,6 +150,16 @@ def test_layer_norm_and_dense_layers_between_transposes_see_the_channels() -> No
     assert found.imported.notices == ()
 
 
+def test_constants_spread_over_the_map_are_numbers_per_channel() -> None:
+    spread = np.broadcast_to(random(4, 1, 1), (4, 6, 6)).copy()
+    model = made([node("Mul", ["x", "c"], ["y"])], {"x": ("N", 4, 6, 6)}, {"c": spread})
+    check(model, {"x": IMAGE}, ops=["BatchNorm"])
+    spread[0, 0, 0] += 1
+    model = made([node("Mul", ["x", "c"], ["y"])], {"x": ("N", 4, 6, 6)}, {"c": spread})
+    with pytest.raises(CompileError, match="neither one number nor one per channel"):
+        import_model(model)
+
+
 def test_a_norm_spelt_out_over_the_last_axis() -> None:
     tensors = {"two": np.float32(2), "eps": np.float32(1e-6), "s": random(4), "b": random(4)}
     nodes = [
@@ -249,9 +260,15 @@ def test_an_image_with_channels_last_comes_with_a_notice() -> None:
 
 def test_shuffled_channels_and_pixels() -> None:
     for split, perm, end, op in (
-        ((0, 2, 2, 6, 6), (0, 2, 1, 3, 4), (0, 4, 6, 6), "ChannelShuffle"),
-        ((-1, 1, 2, 2, 6, 6), (0, 1, 4, 2, 5, 3), (-1, 1, 12, 12), "DepthToSpace"),
-        ((-1, 4, 3, 2, 3, 2), (0, 3, 5, 1, 2, 4), (-1, 16, 3, 3), "SpaceToDepth"),
+        ((0, 2, 2, 6, 6), (0, 2, 1, 3, 4), (0, 4, 6, 6), ["ChannelShuffle"]),
+        ((-1, 1, 2, 2, 6, 6), (0, 1, 4, 2, 5, 3), (-1, 1, 12, 12), ["DepthToSpace"]),
+        ((-1, 4, 3, 2, 3, 2), (0, 3, 5, 1, 2, 4), (-1, 16, 3, 3), ["SpaceToDepth"]),
+        (
+            (-1, 4, 3, 2, 3, 2),
+            (0, 1, 3, 5, 2, 4),
+            (-1, 16, 3, 3),
+            ["SpaceToDepth", "ChannelShuffle"],
+        ),
     ):
         nodes = [
             node("Reshape", ["x", "split"], ["a"]),
@@ -259,7 +276,7 @@ def test_shuffled_channels_and_pixels() -> None:
             node("Reshape", ["b", "end"], ["y"]),
         ]
         tensors = {"split": np.array(split), "end": np.array(end)}
-        check(made(nodes, {"x": (2, 4, 6, 6)}, tensors), {"x": IMAGE}, ops=[op], tolerance=0)
+        check(made(nodes, {"x": (2, 4, 6, 6)}, tensors), {"x": IMAGE}, ops=op, tolerance=0)
 
 
 def test_an_embedding_and_a_convolution_along_its_sequence() -> None:

@@ -15,7 +15,7 @@ from cnndsl.importers.onnx.state import Known, Unsupported, View, reshaping
 from cnndsl.ops.base import Array, Extents
 from cnndsl.ops.embedding import Embedding
 from cnndsl.ops.pool import GlobalAveragePool, GlobalMaxPool
-from cnndsl.ops.rearrange import DepthToSpace, SpaceToDepth
+from cnndsl.ops.rearrange import ChannelShuffle, DepthToSpace, SpaceToDepth
 from cnndsl.ops.resample import Upsample
 from cnndsl.ops.shape import Concat
 from cnndsl.ops.slicing import Crop, Pad, Slice
@@ -406,9 +406,15 @@ def _depth_to_space(c: Call) -> View:
 
 
 def _space_to_depth(c: Call) -> View:
-    if c.attribute("mode") not in (None, "DCR"):
-        raise Unsupported(f"mode={c.attribute('mode')} is not a mode of the language")
-    return c.result(SpaceToDepth(block=c.attribute("blocksize")))
+    block, mode = c.attribute("blocksize"), c.attribute("mode") or "DCR"
+    down = SpaceToDepth(block=block)
+    if mode == "DCR":
+        return c.result(down)
+    if mode != "CRD":
+        raise Unsupported(f"mode={mode} is not a mode of ONNX")
+    value = c.emit(down, (c.value(),), word="down")
+    places = block ** len(c.type_of(value).spatial)
+    return c.state.whole(c.emit(ChannelShuffle(groups=places), (value,)))
 
 
 def _upsample(c: Call) -> View:

@@ -164,10 +164,16 @@ def per_channel(c: Call, x: View, array: Array) -> Array | None:
         return None
     type_ = c.state.type_of(x)
     if array.ndim <= len(x.axes):
-        places = x.axes[len(x.axes) - array.ndim :]
-        wide = [axis for axis, n in zip(places, array.shape, strict=True) if n != 1]
-        if wide == [1] and array.size == type_.channels:
-            return array.reshape(-1)
+        shape = c.shape(x)[len(x.axes) - array.ndim :]
+        part = array
+        for place, axis in enumerate(x.axes[len(x.axes) - array.ndim :]):
+            # Where it does not differ along an axis, it may have been spread there.
+            if axis != 1 and part.shape[place] == shape[place] != 1:
+                first = part.take([0], place)
+                part = first if (part == first).all() else part
+        wide = [a for a, n in zip(x.axes[-array.ndim :], part.shape, strict=True) if n != 1]
+        if wide == [1] and part.size == type_.channels:
+            return part.reshape(-1)
     raise Unsupported(
         f"its constant of shape {list(array.shape)} is neither one number nor one per channel"
     )

@@ -76,10 +76,13 @@ class ImportedModel:
     outputs: tuple[Port, ...]
 
 
-def import_onnx(path: Path) -> Imported:
-    """Return the network in an ONNX file; raises CompileError with all that is wrong."""
+def import_onnx(path: Path, sizes: Mapping[str, int] | None = None) -> Imported:
+    """Return the network in an ONNX file; raises CompileError with all that is wrong.
+
+    `sizes` are for symbols of its inputs, which they replace.
+    """
     proto = read_file(path)
-    return import_model(proto, path.parent, path.stat().st_size).imported
+    return import_model(proto, path.parent, path.stat().st_size, sizes=sizes).imported
 
 
 def import_model(
@@ -87,14 +90,15 @@ def import_model(
     folder: Path | None = None,
     file_bytes: int = 0,
     constants: Mapping[str, Array] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> ImportedModel:
     """Return the network of a model.
 
     Data files are read beside it, in `folder`. `constants` are values for some of its inputs, which
-    become weights or numbers of the network.
+    become weights or numbers of the network; `sizes` those of symbols.
     """
     model = check_model(proto, file_bytes)
-    return _Import(model, proto, folder, constants or {}).run()
+    return _Import(model, proto, folder, constants or {}, sizes or {}).run()
 
 
 @dataclass
@@ -103,6 +107,7 @@ class _Import:
     proto: ModelProto
     folder: Path | None
     constants: Mapping[str, Array]
+    sizes: Mapping[str, int]
     refused: dict[tuple[str, str, str | None], list[NodeView]] = field(default_factory=dict)
     _inferred: dict[str, Declared] | None = None
 
@@ -110,7 +115,7 @@ class _Import:
         files = DataFiles(self.folder)
         self.builder = NetworkBuilder(self.model.name or "network")
         self.builder.comments[""] = _origin(self.proto, self.model.opset)
-        self.symbols = Symbols()
+        self.symbols = Symbols(self.sizes)
         self.state = Importing(self.model, self.builder, files, recognise(self.model, PATTERNS))
         for name, array in self.constants.items():
             self.state.settle(name, array)
@@ -132,6 +137,10 @@ class _Import:
     def _inputs(self) -> list[Port]:
         open_inputs = {n: d for n, d in self.model.inputs.items() if n not in self.constants}
         shapes = {n: self._shape(n, d) for n, d in open_inputs.items()}
+        for symbol in self.sizes.keys() - self.symbols.taken:
+            known = ", ".join(sorted(self.symbols.taken)) or "none"
+            message = f"the model's inputs have no symbol {symbol} to set"
+            self.builder.error("CNN317", message, None, f"their symbols: {known}")
         self.builder.diagnostics.raise_if_errors()
         for symbol in sorted(self.symbols.taken):
             self.builder.reserve(symbol)

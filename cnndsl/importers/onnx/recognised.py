@@ -14,7 +14,7 @@ from cnndsl.ops.activation import Glu, Silu
 from cnndsl.ops.base import Op
 from cnndsl.ops.norm import LRN, GroupNorm, LayerNorm
 from cnndsl.ops.rearrange import ChannelShuffle, DepthToSpace, SpaceToDepth
-from cnndsl.types.extents import Extent, product
+from cnndsl.types.extents import Extent
 
 
 def _glu(c: Call) -> View:
@@ -91,16 +91,19 @@ def _rearrange(c: Call) -> View:
     if sorted(perm) != list(range(len(split))):
         raise Unsupported(f"perm={list(perm)} does not permute {len(split)} axes")
     final = target_shape([split[p] for p in perm], c.constant(2, "shape"))
-    for op, wanted, order, result in _candidates(shape, split):
+    for ops, wanted, order, result in _candidates(shape, split):
         if (split, perm, final) == (wanted, order, result):
-            return c.state.whole(c.emit(op, (c.state.plain(view, c.node),)))
+            value = c.state.plain(view, c.node)
+            for number, op in enumerate(ops, 1):
+                value = c.emit(op, (value,), word="" if number == len(ops) else f"step{number}")
+            return c.state.whole(value)
     # Nothing that has a name: step by step, which does for axes of one element.
     between = reshaped(c, view, split, "split")
     moved = View(between.value, tuple(between.axes[p] for p in perm))
     return reshaped(c, moved, final)
 
 
-Rearrangement = tuple[Op, tuple[Extent, ...], tuple[int, ...], tuple[Extent, ...]]
+Rearrangement = tuple[tuple[Op, ...], tuple[Extent, ...], tuple[int, ...], tuple[Extent, ...]]
 
 
 def _candidates(shape: Sequence[Extent], split: Sequence[Extent]) -> list[Rearrangement]:
@@ -114,7 +117,7 @@ def _candidates(shape: Sequence[Extent], split: Sequence[Extent]) -> list[Rearra
     if isinstance(groups, int) and isinstance(channels, int) and channels % groups == 0:
         between = (batch, groups, channels // groups, *spatial)
         order = (0, 2, 1, *range(3, len(between)))
-        found.append((ChannelShuffle(groups=groups), between, order, tuple(shape)))
+        found.append(((ChannelShuffle(groups=groups),), between, order, tuple(shape)))
     if len(split) != 2 + 2 * rank or not isinstance(channels, int):
         return found
     for block in {e for e in split[1:] if isinstance(e, int) and e > 1}:
@@ -129,13 +132,17 @@ def _candidates(shape: Sequence[Extent], split: Sequence[Extent]) -> list[Rearra
                 pairs = (axis for i in range(rank) for axis in (2 + rank + i, place + i))
                 between = (batch, *leading, *spatial)
                 op: Op = DepthToSpace(block=block, mode=mode)
-                found.append((op, between, (0, channel, *pairs), fine))
+                found.append(((op,), between, (0, channel, *pairs), fine))
         if all(e % block == 0 for e in spatial):
             coarse = tuple(e // block for e in spatial)
             between = (batch, channels, *(e for n in coarse for e in (n, block)))
-            order = (0, *range(3, 3 + 2 * rank, 2), 1, *range(2, 2 + 2 * rank, 2))
-            end = (batch, product((channels, taken)), *coarse)
-            found.append((SpaceToDepth(block=block), between, order, end))
+            blocks, places = range(2, 2 + 2 * rank, 2), range(3, 3 + 2 * rank, 2)
+            end = (batch, channels * taken, *coarse)
+            down = SpaceToDepth(block=block)
+            found.append(((down,), between, (0, *places, 1, *blocks), end))
+            # PyTorch's pixel_unshuffle has the places within the channels.
+            inner = (down, ChannelShuffle(groups=taken))
+            found.append((inner, between, (0, 1, *places, *blocks), end))
     return found
 
 

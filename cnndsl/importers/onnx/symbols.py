@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cnndsl.elaborate.arithmetic import is_formula_too_large
 from cnndsl.importers.names import identifier
-from cnndsl.types.extents import Dim, Extent
+from cnndsl.types.extents import Dim, Extent, substitute
 
 _AXES = {2: ("N", "C"), 3: ("N", "C", "L"), 4: ("N", "C", "H", "W"), 5: ("N", "C", "D", "H", "W")}
 """What open extents are called that have no name, by rank; the batch is N in any rank."""
@@ -16,22 +16,28 @@ _LONGEST = 200
 
 
 class Symbols:
-    """Gives each name of an extent one symbol, and each nameless extent one of its own."""
+    """Gives each name of an extent one symbol, and each nameless extent one of its own.
 
-    def __init__(self) -> None:
+    Symbols that have one of `sizes` are replaced by it.
+    """
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self._sizes = sizes
         self._named: dict[str, str] = {}
         self._taken: set[str] = set()
 
     @property
     def taken(self) -> frozenset[str]:
+        """The symbols given out, those that have a size among them."""
         return frozenset(self._taken)
 
     def shape(self, declared: Sequence[int | str | None]) -> tuple[Extent, ...]:
         """Return a declared shape in numbers, symbols and formulas."""
         words = _AXES.get(len(declared), ("N",) + ("E",) * len(declared))
-        return tuple(
+        found = (
             e if isinstance(e, int) else self._extent(e, words[i]) for i, e in enumerate(declared)
         )
+        return tuple(substitute(e, self._sizes) for e in found)
 
     def _extent(self, name: str | None, word: str) -> Extent:
         if name is None:
