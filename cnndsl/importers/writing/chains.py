@@ -19,6 +19,7 @@ from cnndsl.importers.writing.model import (
 )
 
 LONGEST_PERIOD = 64
+_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def best_chains(
     found: dict[object, list[Chain]] = defaultdict(list)
     saved: Counter[object] = Counter()
     for place, body in enumerate(bodies):
-        longest = min(LONGEST_PERIOD, len(body.items) // 2)
+        longest = min(LONGEST_PERIOD, len(body.items) // 2, _STEPS // (len(body.items) + 1))
         for start, length, times in _chains(body, range(2, longest + 1)):
             base = [item.layer for item in body.items[start : start + length]]
             kind = tuple(kinds.of(layer) for layer in base)
@@ -110,23 +111,20 @@ def _chains(body: Body, periods: Sequence[int]) -> list[tuple[int, int, int]]:
     ]
     found: list[tuple[int, int, int]] = []
     for period in periods:
-        start = 0
-        while start + 2 * period <= len(items):
-            same = 0
-            while (
-                start + period + same < len(items)
-                and layers[start + same] == layers[start + period + same]
-                and linked[start + period + same]
-                and (same == 0 or linked[start + same])
-            ):
+        same = 0
+        for i in range(len(items) - period + 1):
+            at = i + period
+            if at < len(items) and linked[at] and layers[i] == layers[at]:
                 same += 1
+                continue
+            # The run that ends here holds whole periods, and some items to choose the first among.
             times = same // period + 1
-            whole = all(linked[start + 1 : start + period])
-            if times > 1 and whole and _is_clean(items, start, layers, period):
-                found.append((start, period, times))
-                start += period * times
-            else:
-                start += 1
+            for start in range(i - same, i - same + same % period + 1) if times > 1 else ():
+                whole = all(linked[start + 1 : start + period])
+                if whole and _is_clean(items, start, layers, period):
+                    found.append((start, period, times))
+                    break
+            same = 0
     return found
 
 

@@ -11,41 +11,38 @@ from cnndsl.importers.writing.chains import as_repeats, best_chains, roll, roll_
 from cnndsl.importers.writing.generalize import General, generalize
 from cnndsl.importers.writing.kinds import Kinds, call_cost, item_costs, layer_cost
 from cnndsl.importers.writing.model import Block, BlockUse, Body, Draft, Item, Parameter
-from cnndsl.importers.writing.windows import MAX_RESULTS, Repetition, Search, Sight, Window
+from cnndsl.importers.writing.windows import MAX_RESULTS, Effort, Repetition, Search, Sight, Window
 
-WORK = 2_000_000
-"""Steps that the search for repetition may take, for one draft: some seconds."""
-
-_STEPS_OF_A_ROUND = 300_000
+_STEPS_OF_A_ROUND = 100_000
+_SHORTEST_LIMIT = 16
 _LONGEST_WINDOW = 250
 _LEAST_SAVING = 6
 _DEFINITION_COST = 6
-_SCORED = 400
-"""So many of the most promising repetitions are looked at closely in each round."""
 
 
-def reroll(draft: Draft, any_kernel: bool) -> None:
-    """Make blocks of what repeats. With `any_kernel` layers of other kernels count as alike."""
+def reroll(draft: Draft, any_kernel: bool, effort: Effort) -> None:
+    """Make blocks of what repeats, as long as that saves words and the effort lasts.
+
+    With `any_kernel` layers of different kernels count as alike.
+    """
     kinds = Kinds(any_kernel)
-    work = 0
-    while work < WORK:
+    while effort.left > 0:
         bodies = list(draft.bodies())
         for body in bodies:
             roll_single(body)
         as_repeats(bodies)
         sights = [Sight.of(body, kinds) for body in bodies]
         items = sum(len(body.items) for body in bodies)
-        longest = max(8, min(_LONGEST_WINDOW, _STEPS_OF_A_ROUND // (items + 1)))
-        search = Search(sights, longest)
-        work += search.work + items
+        longest = max(_SHORTEST_LIMIT, min(_LONGEST_WINDOW, _STEPS_OF_A_ROUND // (items + 1)))
+        search = Search(sights, longest, effort)
         parameters = [block.parameters for block in draft.blocks]
-        found = _best(draft, search, parameters, with_squares=False)
+        found = _best(draft, search, parameters, with_squares=False, effort=effort)
         words, chains = best_chains(bodies, kinds, parameters)
         if words >= max(found.saving if found else 0, 2):
             for chain in reversed(chains):
                 roll(bodies[chain.body], chain.start, chain.length, chain.times)
             continue
-        found = found or _best(draft, search, parameters, with_squares=True)
+        found = found or _best(draft, search, parameters, with_squares=True, effort=effort)
         if not found:
             return
         _make_block(draft, sights, found)
@@ -60,7 +57,11 @@ class _Scored:
 
 
 def _best(
-    draft: Draft, search: Search, parameters: Sequence[Sequence[Parameter]], with_squares: bool
+    draft: Draft,
+    search: Search,
+    parameters: Sequence[Sequence[Parameter]],
+    with_squares: bool,
+    effort: Effort,
 ) -> _Scored | None:
     """Return the repetition that saves the most words as a block.
 
@@ -88,8 +89,10 @@ def _best(
     ]
     ranked.sort(key=lambda pair: (-pair[0], pair[1].length, pair[1].windows[0].start))
     best: _Scored | None = None
-    for bound, repetition in ranked[:_SCORED]:
+    for bound, repetition in ranked:
         if best is not None and bound < best.saving:
+            break
+        if not effort.spend(repetition.length * len(repetition.windows)):
             break
         scored = _score(draft, search.sights, repetition, parameters, cost(repetition))
         if scored and scored.saving >= _LEAST_SAVING and _is_better(scored, best):

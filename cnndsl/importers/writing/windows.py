@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from cnndsl.importers.writing.kinds import Kinds, belong_together, is_join
@@ -101,16 +101,48 @@ def _period(kinds: Sequence[int]) -> int:
     return len(kinds) - borders[-1]
 
 
-class Search:
-    """Looks through bodies; `work` counts the steps that it took."""
+@dataclass(slots=True)
+class Effort:
+    """Steps of work that may still be taken, so that any network takes some seconds at most."""
 
-    def __init__(self, sights: Sequence[Sight], longest: int) -> None:
+    left: int
+
+    def spend(self, steps: int) -> bool:
+        """Take steps; return whether there were any left."""
+        had = self.left > 0
+        self.left -= steps
+        return had
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A window so far: equal codes mean equal kinds, wired alike; the values it reads, numbered."""
+
+    window: Window
+    code: int = 0
+    outside: dict[int, int] = field(default_factory=dict)
+
+    def grow(self, sight: Sight, offset: int) -> bool:
+        """Add the item at an offset; return False if it then reads too much from outside."""
+        start = self.window.start
+        wires = [self.code, sight.kinds[start + offset]]
+        for v in sight.body.items[start + offset].operands:
+            made = sight.makers.get(v)
+            if made is not None and made[0] >= start:
+                wires.append(2 * ((made[0] - start) * MAX_RESULTS + made[1]))
+            else:
+                wires.append(2 * self.outside.setdefault(v, len(self.outside)) + 1)
+        self.code = hash(tuple(wires))
+        return len(self.outside) <= MAX_INPUTS
+
+
+class Search:
+    """Looks through bodies for windows of up to `longest` items that occur more than once."""
+
+    def __init__(self, sights: Sequence[Sight], longest: int, effort: Effort) -> None:
         self.sights = sights
-        self.work = 0
-        self._found: dict[tuple[int, int], list[Window]] = defaultdict(list)
-        for place, sight in enumerate(sights):
-            self._look(place, sight, longest)
-        self._found = {k: w for k, w in self._found.items() if len(w) > 1}
+        self._found: dict[tuple[int, int], list[Window]] = {}
+        self._look(longest, effort)
         self._square_ends = self._squares()
 
     def repetitions(self) -> Iterator[Repetition]:
@@ -132,28 +164,31 @@ class Search:
             return False
         return 3 * _period(sight.kinds[first.start : first.start + length]) <= 2 * length
 
-    def _look(self, place: int, sight: Sight, longest: int) -> None:
-        items, kinds, makers = sight.body.items, sight.kinds, sight.makers
-        for start in range(len(items)):
-            if not sight.starts[start]:
+    def _look(self, longest: int, effort: Effort) -> None:
+        """Let windows grow, item by item, as long as there are others like them."""
+        growing = [
+            _Growing(Window(place, start))
+            for place, sight in enumerate(self.sights)
+            for start, may_start in enumerate(sight.starts)
+            if may_start
+        ]
+        for length in range(1, longest + 1):
+            if not effort.spend(len(growing)):
+                break
+            alike: dict[int, list[_Growing]] = defaultdict(list)
+            for one in growing:
+                w = one.window
+                sight = self.sights[w.body]
+                if w.start + length <= len(sight.kinds) and one.grow(sight, length - 1):
+                    alike[one.code].append(one)
+            growing = [one for group in alike.values() if len(group) > 1 for one in group]
+            if length == 1:
                 continue
-            outside: dict[int, int] = {}
-            code = 0
-            end = min(len(items), start + longest)
-            for i in range(start, end):
-                wires = [kinds[i]]
-                for v in items[i].operands:
-                    made = makers.get(v)
-                    if made is not None and made[0] >= start:
-                        wires.append(2 * ((made[0] - start) * MAX_RESULTS + made[1]))
-                    else:
-                        wires.append(2 * outside.setdefault(v, len(outside)) + 1)
-                if len(outside) > MAX_INPUTS:
-                    break
-                code = hash((code, *wires))
-                if i > start and sight.ends[i + 1]:
-                    self._found[i + 1 - start, code].append(Window(place, start))
-            self.work += i + 1 - start
+            for one in growing:
+                w = one.window
+                if self.sights[w.body].ends[w.start + length]:
+                    self._found.setdefault((length, one.code), []).append(w)
+        self._found = {k: w for k, w in self._found.items() if len(w) > 1}
 
     def _is_square(self, sight: Sight, start: int, length: int) -> bool:
         """Tell whether the second of two windows in a row reads the first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cnndsl.diagnostics import CompileError, Source, Span
@@ -10,12 +10,23 @@ from cnndsl.elaborate.elaborate import elaborate
 from cnndsl.importers.writing.compare import Different, same_network
 from cnndsl.importers.writing.legal import legal
 from cnndsl.importers.writing.lower import Order, lower
+from cnndsl.importers.writing.model import Draft
 from cnndsl.importers.writing.program import program_text
 from cnndsl.importers.writing.reroll import reroll
+from cnndsl.importers.writing.windows import Effort
 from cnndsl.ir.graph import Graph
 from cnndsl.ir.printer import print_graph
 from cnndsl.syntax.ast import Program
+from cnndsl.syntax.formatter import format_program
 from cnndsl.syntax.parser import parse
+
+EFFORT = 200_000
+"""Steps that the search for repetition may take each time; the zoo's networks need 40 000."""
+
+_LARGE = 3_000
+"""Of graphs with more nodes one way to re-roll is tried, of others four."""
+
+_LIMITS = ("CNN401", "CNN402", "CNN403", "CNN404")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +48,92 @@ class WrongProgram(Exception):  # noqa: N818 - the name says what is wrong
 
 
 def write_source(graph: Graph, comments: Mapping[str, str] | None = None) -> Written:
-    """Return a graph as a program; raises CompileError if the language cannot say it (CNN807)."""
-    stated = legal(graph)
-    texts = []
-    for order in Order:
-        for any_kernel in (False, True):
-            draft = lower(stated, order)
-            reroll(draft, any_kernel)
-            texts.append(program_text(stated, draft))
-    text = min(texts, key=lambda t: (t.count("\n"), len(t)))
-    return Written(text, checked_names(text, stated))
+    """Return a graph as a program.
 
-
-def checked_names(text: str, graph: Graph) -> Mapping[str, str]:
-    """Elaborate a program; return the names of a graph's parameters in what it means.
-
-    Raises WrongProgram unless it means that graph, and CompileError if it breaks a limit.
+    `comments` belong to nodes, by their labels, or to the head of the file, "". Raises
+    CompileError if the language cannot say what the graph is (CNN807) or its program is larger
+    than the language allows (CNN401, CNN404).
     """
-    source = Source(f"{graph.name}.cnn", text)
-    program = parse(source)
+    stated = legal(graph)
+    texts: list[str] = []
+    failure: CompileError | None = None
+    for drafted in _drafts(stated):
+        try:
+            texts.append(program_text(stated, drafted))
+        except CompileError as error:
+            failure = failure or error
+    for text in sorted(texts, key=lambda t: (t.count("\n"), len(t))):
+        try:
+            meant = _meant(text, stated)
+        except CompileError as error:
+            failure = failure or error
+            continue
+        names = checked_names(meant, text, stated)
+        commented = with_comments(text, meant, names, stated, comments or {})
+        return Written(commented, {p.value.name: names[p.value.name] for p in graph.parameters})
+    assert failure is not None
+    raise failure
+
+
+def _drafts(graph: Graph) -> Iterator[Draft]:
+    """Yield the programs to choose from: the shortest is not found the same way for all."""
+    large = len(graph.nodes) > _LARGE
+    for order in (Order.GIVEN,) if large else tuple(Order):
+        for any_kernel in (False,) if large else (False, True):
+            draft = lower(graph, order)
+            reroll(draft, any_kernel, Effort(EFFORT))
+            yield draft
+    if large:
+        yield lower(graph, Order.GIVEN)
+
+
+def _meant(text: str, graph: Graph) -> Graph:
+    """Return what a program means; raises CompileError if it breaks a limit."""
+    program = parse(Source(f"{graph.name}.cnn", text))
     try:
-        meant = elaborate(program, {}, _no_imports).graph
+        return elaborate(program, {}, _no_imports).graph
     except CompileError as error:
-        if all(d.code in ("CNN401", "CNN402", "CNN404") for d in error.diagnostics):
+        if all(d.code in _LIMITS for d in error.diagnostics):
             raise
         raise WrongProgram(str(error), text, graph) from None
+
+
+def checked_names(meant: Graph, text: str, graph: Graph) -> Mapping[str, str]:
+    """Return the name in what a program means of every value of the graph it was made of.
+
+    Raises WrongProgram unless the two are the same network.
+    """
     try:
-        found = same_network(graph, meant)
+        return same_network(graph, meant)
     except Different as difference:
         raise WrongProgram(str(difference), text, graph) from None
-    return {p.value.name: found[p.value.name] for p in graph.parameters}
+
+
+def with_comments(
+    text: str, meant: Graph, names: Mapping[str, str], graph: Graph, comments: Mapping[str, str]
+) -> str:
+    """Return a program with comments above the statements that make what they speak of."""
+    lines: dict[int, list[str]] = {}
+    head = [f"# {line}".rstrip() for line in comments.get("", "").splitlines()]
+    if head:
+        lines[1] = head
+    starts = {
+        text.count("\n", 0, s.span.start) + 1: s.span for s in parse(Source("", text)).statements
+    }
+    for node in graph.nodes:
+        if node.label and node.label in comments:
+            made = meant.producers[names[node.output.name]]
+            place = made.path[0][1] if made.path else made.span
+            assert place is not None
+            line = max(n for n, span in starts.items() if span.start <= place.start)
+            said = [f"# {one}".rstrip() for one in comments[node.label].splitlines()]
+            lines.setdefault(line, []).extend(one for one in said if one not in lines.get(line, []))
+    if not lines:
+        return text
+    written: list[str] = []
+    for number, line_text in enumerate(text.splitlines(), start=1):
+        written += [*lines.get(number, []), line_text]
+    return format_program(parse(Source("", "\n".join(written) + "\n")))
 
 
 def _no_imports(path: str, span: Span) -> Program:
