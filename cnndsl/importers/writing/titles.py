@@ -54,7 +54,9 @@ def _from_content(block: Block, blocks: Sequence[Block]) -> str:
     if joins == "add":
         return _sum(ops, bool(inputs & set(end.operands)))
     if joins == "mul":
-        return "squeeze_excite" if "global_avgpool" in words else "gated"
+        if "global_avgpool" in words:
+            return "squeeze_excite" if words[0] == "global_avgpool" else "excited"
+        return "gated"
     if joins == "concat":
         if inputs & set(end.operands):
             return "dense_layer" if len(end.operands) == 2 else "merge"
