@@ -340,6 +340,22 @@ def test_all_refusals_are_told_at_once_with_their_numbers() -> None:
     ]
 
 
+def test_ops_after_one_of_unknown_result_are_told_too() -> None:
+    tensors = {"w": random(4, 4, 4), "r": random(4, 4, 4), "f": random(4), "n": np.array([2**62])}
+    nodes = [
+        node("LSTM", ["x", "w", "r"], ["a"], name="lstm"),
+        node("Abs", ["a"], ["b"], name="abs"),
+        node("ConstantOfShape", ["n"], ["c"], name="huge"),
+        node("Abs", ["c"], ["d"], name="of a constant"),
+        node("Add", ["b", "d"], ["y"], name="sum"),
+    ]
+    assert [d.message for d in errors(made(nodes, {"x": (2, 4, 4)}, tensors))] == [
+        'LSTM node "lstm": the language has no recurrent layers',
+        'Abs node "abs": the language has no such layer',
+        'ConstantOfShape node "huge": it makes a constant of shape [4611686018427387904]',
+    ]
+
+
 @pytest.mark.parametrize(
     ("op", "reason"),
     [

@@ -109,6 +109,8 @@ class _Import:
     constants: Mapping[str, Array]
     sizes: Mapping[str, int]
     refused: dict[tuple[str, str, str | None], list[NodeView]] = field(default_factory=dict)
+    constant: set[str] = field(default_factory=set)
+    """What nodes of constants make, known or refused."""
     _inferred: dict[str, Declared] | None = None
 
     def run(self) -> ImportedModel:
@@ -219,20 +221,34 @@ class _Import:
                 self.state.settle(name, result)
 
     def _results(self, node: NodeView) -> Sequence[Known]:
-        if can_fold(node) and node.version:
-            operands = [self.state.look_up(name) if name else None for name in node.inputs]
-            if not any(isinstance(o, View) for o in operands):
-                try:
-                    return fold(node, [None if isinstance(o, View) else o for o in operands])
-                except FoldError as error:
-                    raise Unsupported(f"it {error}") from None
+        constant = self._is_constant(node)
         case = CASES.get(node.op) if node.version else None
-        if case is None:
+        if case is None and not constant:
             raise Unsupported(*reason_for(node.op, node.version))
+        if constant:
+            self.constant.update(node.outputs)
+            operands = [self.state.look_up(name) if name else None for name in node.inputs]
+            try:
+                return fold(node, [None if isinstance(o, View) else o for o in operands])
+            except FoldError as error:
+                raise Unsupported(f"it {error}") from None
+        assert case is not None
         call = Call(self.state, node)
         result = case(call)
         call.check_attributes()
         return result if isinstance(result, tuple) else (result,)
+
+    def _is_constant(self, node: NodeView) -> bool:
+        """Tell whether a node's operands are constants, even if one of them was refused."""
+        if not node.version or not can_fold(node):
+            return False
+        return all(
+            name in self.constant
+            or name in self.model.constants
+            or not isinstance(self.state.known[name], View | None)
+            for name in node.inputs
+            if name
+        )
 
     def _refuse(self, node: NodeView, refusal: Unsupported) -> None:
         self.refused.setdefault((node.op, refusal.reason, refusal.help), []).append(node)
