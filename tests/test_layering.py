@@ -17,7 +17,7 @@ LAYERS = (
     {"ops"},
     {"ir"},
     {"analysis", "passes", "weights", "syntax", "elaborate"},
-    {"backends", "importers", "pictures"},
+    {"backends", "factorize", "importers", "pictures"},
     {"driver"},
     {"cli", "docs", "docs_gallery", "docs_onnx", "docs_pictures"},
     {"__main__"},

@@ -1,7 +1,7 @@
 """Every diagnostic code and the rule it stands for: the one place where codes are given out.
 
 CNN1xx syntax, CNN2xx types and shapes, CNN3xx names, values and calls, CNN4xx limits,
-CNN5xx claims, CNN6xx weights, CNN7xx targets, CNN8xx files, CNN9xx warnings.
+CNN5xx claims, CNN6xx weights and factorizations, CNN7xx targets, CNN8xx files, CNN9xx warnings.
 A code is never given a second meaning.
 """
 
@@ -70,6 +70,8 @@ CODES: dict[str, str] = {
     "CNN603": "weights are not part of the network",
     "CNN604": "weights have the wrong shape or dtype",
     "CNN605": "a mapping of names is wrong",
+    # factorization
+    "CNN651": "a budget is malformed",
     # targets
     "CNN701": "the target is not built yet",
     "CNN702": "the target does not support this",

@@ -21,6 +21,9 @@ from cnndsl.importers.writing.model import (
     with_slots,
 )
 
+RANK = "rank"
+"""The role of the channels of a layer that narrows."""
+
 TIMES = "times"
 """The role of a parameter that counts repetitions."""
 
@@ -28,7 +31,7 @@ _ALIKE = {"out_features": "out_channels", "features": "out_channels", "groups": 
 _ALIKE |= {"dilation": "padding"}
 """Roles whose values may be one parameter; others share one with their own kind only."""
 
-_WITHOUT_DEFAULT = {"out_channels", "out_features", "features", "entries", "shape", TIMES}
+_WITHOUT_DEFAULT = {"out_channels", "out_features", "features", "entries", "shape", RANK, TIMES}
 _LARGEST_FACTOR = 64
 
 Column = tuple[Argument, ...]
@@ -68,8 +71,10 @@ def generalize(
     formulas = _derive(list(varying), list(zip(*channels, strict=True)))
     free = [key for key in varying if key not in formulas]
     made = [_parameter(roles[varying[key][0]], key[1]) for key in free]
-    # Parameters without a default come first: they are given by place.
-    order = sorted(range(len(free)), key=lambda i: made[i].default is not None)
+    # Parameters without a default come first: they are given by place. Ranks end them.
+    order = sorted(
+        range(len(free)), key=lambda i: (made[i].default is not None, made[i].role == RANK)
+    )
     index = {free[i]: place for place, i in enumerate(order)}
     general: list[Argument] = [column[0] for column in columns]
     for key, places in varying.items():
@@ -90,8 +95,9 @@ def generalize(
 def _roles(layer: Layer, blocks: Sequence[Sequence[Parameter]]) -> Iterator[str]:
     """Yield what each argument of a layer is for."""
     match layer:
-        case OpUse(keyword=keyword):
-            yield from (spec.name for spec in specs(keyword))
+        case OpUse(keyword=keyword, narrows=narrows):
+            for spec in specs(keyword):
+                yield RANK if narrows and spec.name == "out_channels" else spec.name
         case BlockUse(block=block):
             yield from (parameter.role for parameter in blocks[block])
         case Repeat(base=base):

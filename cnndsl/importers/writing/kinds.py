@@ -54,13 +54,13 @@ class Kinds:
 
     def _kind(self, layer: Layer) -> object:
         match layer:
-            case OpUse(keyword=keyword, rank=rank, operands=operands, arguments=arguments):
+            case OpUse(keyword=keyword, arguments=arguments):
                 fixed = tuple(
                     (spec.name, argument)
                     for spec, argument in zip(specs(keyword), arguments, strict=True)
                     if self._is_fixed(keyword, spec.name, argument)
                 )
-                return "op", keyword, rank, operands, fixed
+                return "op", keyword, layer.rank, layer.operands, layer.narrows, fixed
             case BlockUse(block=block):
                 return "block", block
             case Repeat(base=base):

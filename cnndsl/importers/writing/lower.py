@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 
 from cnndsl.importers.writing.arguments import use_of
@@ -19,8 +20,11 @@ class Order(Enum):
     DEPTH_FIRST = "every operand right before it is needed"
 
 
-def lower(graph: Graph, order: Order) -> Draft:
-    """Return the program of a legal graph: one network without blocks."""
+def lower(graph: Graph, order: Order, ranks: Container[str] = ()) -> Draft:
+    """Return the program of a legal graph: one network without blocks.
+
+    `ranks` are labels of layers whose channels are the rank of a factorization.
+    """
     nodes = graph.nodes if order is Order.GIVEN else _depth_first(graph)
     draft = Draft(Body((), [], ()), [])
     values: dict[str, int] = {}
@@ -45,6 +49,8 @@ def lower(graph: Graph, order: Order) -> Draft:
                 shared[node.params] = len(draft.shared)
                 draft.shared.append(layer)
             layer = SharedUse(shared[node.params])
+        if node.label in ranks and isinstance(layer, OpUse):
+            layer = replace(layer, narrows=True)
         operands = tuple(values[name] for name in node.inputs)
         items.append(Item(layer, operands, (value(node.output.name),), (node.label, node.label)))
     draft.network = Body(inputs, items, tuple(values[o.value] for o in graph.outputs))

@@ -8,7 +8,7 @@ bodies (`reroll`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 
@@ -62,12 +62,16 @@ Argument: TypeAlias = Literal | Auto | Formula
 
 @dataclass(frozen=True, slots=True)
 class OpUse:
-    """An op with its arguments, in the order of its declaration; `rank` counts spatial axes."""
+    """An op with its arguments, in the order of its declaration; `rank` counts spatial axes.
+
+    The channels of one that `narrows` are the rank of a factorization.
+    """
 
     keyword: str
     rank: int
     operands: int
     arguments: tuple[Argument, ...]
+    narrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,15 @@ class Parameter:
 
 @dataclass(slots=True)
 class Block:
-    """A block: its body and parameters; `hints` are parts of its nodes' labels, to name it by."""
+    """A block: its body and parameters; `hints` are parts of its nodes' labels, to name it by.
+
+    Or it has a `name` already.
+    """
 
     body: Body
     parameters: tuple[Parameter, ...]
     hints: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(slots=True)
@@ -179,8 +187,8 @@ def slots(layer: Layer) -> tuple[Argument, ...]:
 def with_slots(layer: Layer, arguments: tuple[Argument, ...]) -> Layer:
     """Return the layer with other arguments."""
     match layer:
-        case OpUse(keyword=keyword, rank=rank, operands=operands):
-            return OpUse(keyword, rank, operands, arguments)
+        case OpUse():
+            return replace(layer, arguments=arguments)
         case BlockUse(block=block):
             return BlockUse(block, arguments)
         case SharedUse() | Scale():

@@ -45,11 +45,13 @@ def reroll(draft: Draft, any_kernel: bool, effort: Effort) -> None:
         found = found or _best(draft, search, parameters, with_squares=True, effort=effort)
         if not found:
             return
-        _make_block(draft, sights, found)
+        make_block(draft, sights, found)
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class Scored:
+    """A repetition as a block: the words that it saves, what its uses have in common."""
+
     saving: int
     repetition: Repetition
     general: General
@@ -62,7 +64,7 @@ def _best(
     parameters: Sequence[Sequence[Parameter]],
     with_squares: bool,
     effort: Effort,
-) -> _Scored | None:
+) -> Scored | None:
     """Return the repetition that saves the most words as a block.
 
     Those that hold a repetition themselves (squares) wait until it is rolled up.
@@ -88,7 +90,7 @@ def _best(
         if bound >= _LEAST_SAVING and search.holds_square(r) == with_squares
     ]
     ranked.sort(key=lambda pair: (-pair[0], pair[1].length, pair[1].windows[0].start))
-    best: _Scored | None = None
+    best: Scored | None = None
     for bound, repetition in ranked:
         if best is not None and bound < best.saving:
             break
@@ -100,7 +102,7 @@ def _best(
     return best
 
 
-def _is_better(one: _Scored, other: _Scored | None) -> bool:
+def _is_better(one: Scored, other: Scored | None) -> bool:
     """Tell whether one saves more, or as much and begins later: a stage begins with its stride."""
     if other is None or one.saving != other.saving:
         return other is None or one.saving > other.saving
@@ -114,7 +116,7 @@ def _score(
     repetition: Repetition,
     parameters: Sequence[Sequence[Parameter]],
     before: int,
-) -> _Scored | None:
+) -> Scored | None:
     length, windows = repetition.length, repetition.windows
     results: set[tuple[int, int]] = set()
     for w in windows:
@@ -148,7 +150,7 @@ def _score(
             continue
         after += call_cost(arguments, general.parameters) + several
     saving = before - after - definition
-    return _Scored(saving, repetition, general, _in_order(results, sights, repetition, inputs))
+    return Scored(saving, repetition, general, _in_order(results, sights, repetition, inputs))
 
 
 def _in_order(
@@ -167,7 +169,17 @@ def _in_order(
     return tuple(sorted(results))
 
 
-def _make_block(draft: Draft, sights: Sequence[Sight], found: _Scored) -> None:
+def scored(draft: Draft, sights: Sequence[Sight], repetition: Repetition) -> Scored | None:
+    """Return what a repetition is as a block; None if it has too many results."""
+    parameters = [block.parameters for block in draft.blocks]
+    costs = [list(item_costs(sight.body, parameters)) for sight in sights]
+    before = sum(
+        sum(costs[w.body][w.start : w.start + repetition.length]) for w in repetition.windows
+    )
+    return _score(draft, sights, repetition, parameters, before)
+
+
+def make_block(draft: Draft, sights: Sequence[Sight], found: Scored, name: str = "") -> None:
     """Take the windows out of their bodies, and put uses of a new block in their place."""
     repetition, general = found.repetition, found.general
     length = repetition.length
@@ -183,7 +195,7 @@ def _make_block(draft: Draft, sights: Sequence[Sight], found: _Scored) -> None:
             sights[w.body].body.items[w.start + length - 1].labels[1],
         )
     )
-    block = Block(body, general.parameters, hints)
+    block = Block(body, general.parameters, hints, name)
     for place in range(len(repetition.windows) - 1, -1, -1):
         w = repetition.windows[place]
         sight = sights[w.body]
@@ -198,7 +210,7 @@ def _make_block(draft: Draft, sights: Sequence[Sight], found: _Scored) -> None:
     draft.blocks.append(block)
 
 
-def _body(draft: Draft, sight: Sight, start: int, length: int, found: _Scored) -> Body:
+def _body(draft: Draft, sight: Sight, start: int, length: int, found: Scored) -> Body:
     """Return the body of a block: the first window's items, with values of its own."""
     window = sight.window(start, length)
     renamed: dict[int, int] = {}

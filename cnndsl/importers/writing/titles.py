@@ -19,7 +19,8 @@ _MOST_WORDS = 4
 
 def title(block: Block, blocks: Sequence[Block]) -> str:
     """Return a name for a block, which others may have too."""
-    return legal_name(_from_labels(block.hints) or _from_content(block, blocks), "unit")
+    name = block.name or _from_labels(block.hints) or _from_content(block, blocks)
+    return legal_name(name, "unit")
 
 
 def _from_labels(hints: Sequence[str]) -> str | None:
@@ -67,6 +68,8 @@ def _from_content(block: Block, blocks: Sequence[Block]) -> str:
         return "module"
     if "dwconv" in words:
         return "inverted" if words[0] == "conv" else "separable"
+    if any(op.narrows for op in ops):
+        return "factored"
     if len(words) <= _MOST_WORDS:
         return "_".join(re.sub("_relu$|^hard_", "", word) for word in words)
     if "pool" in words[0] or "pool" in words[-1]:

@@ -136,6 +136,18 @@ class _Growing:
         return len(self.outside) <= MAX_INPUTS
 
 
+def wiring(sight: Sight, start: int, length: int) -> int | None:
+    """Return a number that is equal for windows of equal kinds, wired alike.
+
+    None for a window that reads too much from outside.
+    """
+    growing = _Growing(Window(0, start))
+    for offset in range(length):
+        if not growing.grow(sight, offset):
+            return None
+    return growing.code
+
+
 class Search:
     """Looks through bodies for windows of up to `longest` items that occur more than once."""
 

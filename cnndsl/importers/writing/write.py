@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cnndsl.diagnostics import CompileError, Source, Span
@@ -11,6 +11,7 @@ from cnndsl.importers.writing.compare import Different, same_network
 from cnndsl.importers.writing.legal import legal
 from cnndsl.importers.writing.lower import Order, lower
 from cnndsl.importers.writing.model import Draft
+from cnndsl.importers.writing.own_blocks import keep_blocks
 from cnndsl.importers.writing.program import program_text
 from cnndsl.importers.writing.reroll import reroll
 from cnndsl.importers.writing.windows import Effort
@@ -47,17 +48,25 @@ class WrongProgram(Exception):  # noqa: N818 - the name says what is wrong
         self.reason = reason
 
 
-def write_source(graph: Graph, comments: Mapping[str, str] | None = None) -> Written:
+def write_source(
+    graph: Graph,
+    comments: Mapping[str, str] | None = None,
+    *,
+    own_blocks: bool = False,
+    ranks: Container[str] = (),
+) -> Written:
     """Return a graph as a program.
 
-    `comments` belong to nodes, by their labels, or to the head of the file, "". Raises
-    CompileError if the language cannot say what the graph is (CNN807) or its program is larger
-    than the language allows (CNN401, CNN404).
+    `comments` belong to nodes, by their labels, or to the head of the file, "". With `own_blocks`
+    the blocks that the graph was elaborated from are kept where they are used more than once.
+    `ranks` are labels of layers whose channels are the rank of a factorization.
+    Raises CompileError if the language cannot say what the graph is (CNN807) or its program is
+    larger than the language allows (CNN401, CNN404).
     """
     stated = legal(graph)
     texts: list[str] = []
     failure: CompileError | None = None
-    for drafted in _drafts(stated):
+    for drafted in _drafts(stated, own_blocks, ranks):
         try:
             texts.append(program_text(stated, drafted))
         except CompileError as error:
@@ -75,16 +84,18 @@ def write_source(graph: Graph, comments: Mapping[str, str] | None = None) -> Wri
     raise failure
 
 
-def _drafts(graph: Graph) -> Iterator[Draft]:
+def _drafts(graph: Graph, own_blocks: bool, ranks: Container[str]) -> Iterator[Draft]:
     """Yield the programs to choose from: the shortest is not found the same way for all."""
     large = len(graph.nodes) > _LARGE
-    for order in (Order.GIVEN,) if large else tuple(Order):
+    for order in (Order.GIVEN,) if large or own_blocks else tuple(Order):
         for any_kernel in (False,) if large else (False, True):
-            draft = lower(graph, order)
+            draft = lower(graph, order, ranks)
+            if own_blocks:
+                keep_blocks(draft, graph)
             reroll(draft, any_kernel, Effort(EFFORT))
             yield draft
     if large:
-        yield lower(graph, Order.GIVEN)
+        yield lower(graph, Order.GIVEN, ranks)
 
 
 def _meant(text: str, graph: Graph) -> Graph:

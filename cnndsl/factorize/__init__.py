@@ -1,0 +1,1 @@
+"""Make networks cheaper: layers replaced by several smaller ones."""

@@ -1,0 +1,1 @@
+"""Which option each layer takes, under a budget for all of them together."""
