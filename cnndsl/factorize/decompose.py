@@ -1,0 +1,110 @@
+"""Schemes that compute the tensors of their chain from those of the layer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.factorize.factors import Tensors
+from cnndsl.factorize.fit import Fit
+from cnndsl.factorize.kernels import composed, relative_error
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.scheme import Decomposition, Ranks, Scheme
+from cnndsl.factorize.statistics import Statistics
+from cnndsl.ops.base import Array
+
+Kernels = tuple[Array, ...]
+"""The weight of each factor: [out, in / groups, kernel...], float64."""
+
+
+class WeightScheme(Scheme):
+    """A scheme for layers whose tensors are given."""
+
+    @abstractmethod
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        """Return the weights of the chain that come closest to the layer's own (Frobenius)."""
+
+    @abstractmethod
+    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
+        """Return the weights of the chain whose outputs come closest to those wanted."""
+
+    def decompose(
+        self,
+        layer: Layer,
+        weight: Array,
+        bias: Array | None,
+        ranks: Ranks,
+        statistics: Statistics | None = None,
+    ) -> Decomposition:
+        """Return the tensors of the chain; with statistics, those that fit the outputs best.
+
+        The weight is [out, in / groups, kernel...], computed with in float64. The result depends
+        on the arguments alone. Raises CompileError (CNN661) for weights that hold no usable
+        numbers.
+        """
+        exact = checked(layer, weight, bias)
+        factors = self.factors(layer, ranks)
+        own_bias = None if bias is None else np.asarray(bias, np.float64)
+        if statistics is None:
+            kernels = self.kernels(layer, exact, ranks)
+            output_error, last_bias = None, own_bias
+        else:
+            fit = Fit.of(exact, own_bias, statistics)
+            kernels = self.fitted(layer, fit, ranks)
+            flat = composed(kernels, layer.in_channels).reshape(layer.out_channels, -1)
+            output_error, last_bias = fit.output_error(flat), fit.bias(flat)
+        return Decomposition(
+            factors=factors,
+            tensors=_tensors(kernels, last_bias),
+            ranks=ranks,
+            error=relative_error(exact, composed(kernels, layer.in_channels)),
+            output_error=output_error,
+        )
+
+    def errors(
+        self,
+        layer: Layer,
+        weight: Array,
+        bias: Array | None,
+        ranks: Sequence[Ranks],
+        statistics: Statistics | None = None,
+    ) -> tuple[float, ...]:
+        """Return, for several ranks, the error that `decompose` reports.
+
+        That is the output error with statistics, the kernel's without. Schemes that know it for
+        all ranks at once say so faster.
+        """
+        found = (self.decompose(layer, weight, bias, r, statistics) for r in ranks)
+        return tuple(d.error if d.output_error is None else d.output_error for d in found)
+
+
+def checked(layer: Layer, weight: Array, bias: Array | None) -> Array:
+    """Return a weight in float64; raise CompileError (CNN661) if it holds no usable numbers."""
+    problems = []
+    for role, array in (("weight", weight), ("bias", bias)):
+        if array is not None and not np.isfinite(array).all():
+            count = int(np.size(array) - np.isfinite(array).sum())
+            problems.append(
+                Diagnostic(
+                    code="CNN661",
+                    message=f"the {role} of {layer.label} holds NaN or infinities "
+                    f"({count} of {np.size(array)} numbers): nothing can be close to it",
+                    help="leave the layer dense, or look at how it was trained",
+                )
+            )
+    if problems:
+        raise CompileError(problems)
+    exact = np.asarray(weight, np.float64)
+    if exact.shape != layer.weight_shape:
+        raise ValueError(f"{layer.label}: {exact.shape} is not {layer.weight_shape}")
+    return exact
+
+
+def _tensors(kernels: Kernels, bias: Array | None) -> Tensors:
+    own = [{"weight": kernel} for kernel in kernels]
+    if bias is not None:
+        own[-1]["bias"] = bias
+    return tuple(own)

@@ -1,0 +1,75 @@
+"""The one kernel that a chain amounts to: what its tensors, convolved with each other, make.
+
+Strides and dilations are those of the layer that the chain replaces, so kernels add up tap by tap:
+K[o, c, i + j] = sum over r of second[o, r, j] * first[r, c, i], within each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnndsl.ops.base import Array
+
+
+def composed(weights: Sequence[Array], in_channels: int) -> Array:
+    """Return the kernel [out, in, taps...] of a chain of kernels [out, in / groups, taps...]."""
+    if weights[0].shape[1] < in_channels:
+        # From the end: a grouped kernel by itself would be mostly zeros as [out, in, taps...].
+        result = weights[-1]
+        for i in range(len(weights) - 2, -1, -1):
+            entering = weights[i - 1].shape[0] if i else in_channels
+            result = after(result, weights[i], entering // weights[i].shape[1])
+        return result
+    result = weights[0]
+    for weight in weights[1:]:
+        result = before(result, weight)
+    return result
+
+
+def before(kernel: Array, weight: Array) -> Array:
+    """Return the kernel of `kernel` [r, c, i...], then `weight` [o, r / groups, j...]."""
+    per_group = weight.shape[1]
+    groups = kernel.shape[0] // per_group
+    taps = kernel.shape[2:]
+    first = kernel.reshape(groups, per_group, -1)
+    second = weight.reshape(groups, -1, *weight.shape[1:])
+    result = _zeros((weight.shape[0], kernel.shape[1]), taps, weight.shape[2:])
+    for at in np.ndindex(*weight.shape[2:]):
+        term = second[(..., *at)] @ first
+        result[_shifted(at, taps)] += term.reshape(-1, kernel.shape[1], *taps)
+    return result
+
+
+def after(kernel: Array, weight: Array, groups: int) -> Array:
+    """Return the kernel of `weight` [r, c / groups, i...], then `kernel` [o, r, j...]."""
+    out, taps = kernel.shape[0], kernel.shape[2:]
+    last = np.moveaxis(kernel.reshape(out, groups, -1, *taps), (1, 2), (0, -1))
+    first = weight.reshape(groups, -1, *weight.shape[1:])
+    result = _zeros((out, groups * weight.shape[1]), weight.shape[2:], taps)
+    rows = last.reshape(groups, -1, last.shape[-1])
+    for at in np.ndindex(*weight.shape[2:]):
+        term = (rows @ first[(..., *at)]).reshape(groups, out, *taps, -1)
+        term = np.moveaxis(term, (0, -1), (1, 2)).reshape(out, -1, *taps)
+        result[_shifted(at, taps)] += term
+    return result
+
+
+def relative_error(exact: Array, approximate: Array) -> float:
+    """Return ||exact - approximate|| / ||exact||; 0 where both are zero."""
+    loss = float(np.linalg.norm(exact - approximate))
+    scale = float(np.linalg.norm(exact))
+    if loss == 0:
+        return 0.0
+    return loss / scale if scale else float("inf")
+
+
+def _zeros(channels: tuple[int, int], first: Sequence[int], second: Sequence[int]) -> Array:
+    return np.zeros((*channels, *(a + b - 1 for a, b in zip(first, second, strict=True))))
+
+
+def _shifted(at: Sequence[int], extents: Sequence[int]) -> tuple[slice, ...]:
+    """Return the place of taps that start at `at` in a kernel [out, in, taps...]."""
+    inside = (slice(i, i + n) for i, n in zip(at, extents, strict=True))
+    return (slice(None), slice(None), *inside)

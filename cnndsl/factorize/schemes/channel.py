@@ -1,0 +1,96 @@
+"""Low rank across channels: a kernel with fewer outputs then 1x1, or 1x1 then fewer inputs.
+
+Denil et al. 2013; Zhang et al. 2016. A kernel W [T, S, taps] is, unfolded along its outputs, a
+matrix [T, S * taps] = expand @ kernel; along its inputs [S, T * taps] = reduce^T @ kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from cnndsl.factorize import windows
+from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.factors import Factor, Factors
+from cnndsl.factorize.fit import Fit
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.reduced_rank import channel_moment, reduced_rank, regressed, weighted
+from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
+from cnndsl.factorize.scheme import RankLimit, Ranks
+from cnndsl.factorize.truncated import truncated_svd
+from cnndsl.ops.base import Array
+
+
+def _refusal(layer: Layer) -> str | None:
+    return not_dense(layer) or one_group(layer)
+
+
+@dataclass(frozen=True)
+class ChannelOutput(WeightScheme):
+    """kxk S -> r, then 1x1 r -> T."""
+
+    name: ClassVar[str] = "channel_output"
+    title: ClassVar[str] = "kxk to r channels, then 1x1 (low rank across output channels)"
+
+    def refusal(self, layer: Layer) -> str | None:
+        return _refusal(layer)
+
+    def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
+        return (RankLimit("rank", min(layer.out_channels, layer.patch)),)
+
+    def factors(self, layer: Layer, ranks: Ranks) -> Factors:
+        (rank,) = ranks
+        return (
+            Factor("kernel", windows.conv(layer, rank, windows.all_axes(layer))),
+            Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
+        )
+
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        u, s, vt = truncated_svd(weight.reshape(layer.out_channels, -1), ranks[0])
+        return self._shaped(layer, u * s, vt)
+
+    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
+        return self._shaped(layer, *reduced_rank(fit.target, fit.moment, ranks[0]))
+
+    def _shaped(self, layer: Layer, expand: Array, kernel: Array) -> Kernels:
+        ones = (1,) * layer.rank
+        return (
+            kernel.reshape(-1, layer.in_channels, *layer.kernel),
+            expand.reshape(*expand.shape, *ones),
+        )
+
+
+@dataclass(frozen=True)
+class ChannelInput(WeightScheme):
+    """1x1 S -> r, then kxk r -> T."""
+
+    name: ClassVar[str] = "channel_input"
+    title: ClassVar[str] = "1x1 to r channels, then kxk (low rank across input channels)"
+
+    def refusal(self, layer: Layer) -> str | None:
+        return _refusal(layer) or wide_kernel(layer, "channel_output is the same for 1x1 kernels")
+
+    def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
+        return (RankLimit("rank", min(layer.in_channels, layer.out_channels * layer.taps)),)
+
+    def factors(self, layer: Layer, ranks: Ranks) -> Factors:
+        (rank,) = ranks
+        every = windows.all_axes(layer)
+        return (
+            Factor("reduce", windows.conv(layer, rank)),
+            Factor("kernel", windows.conv(layer, layer.out_channels, every, bias=layer.bias)),
+        )
+
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        unfolded = np.moveaxis(weight, 1, 0).reshape(layer.in_channels, -1)
+        reduce = truncated_svd(unfolded, ranks[0])[0].T
+        kernel = np.einsum("ts...,rs->tr...", weight, reduce)
+        return reduce.reshape(*reduce.shape, *(1,) * layer.rank), kernel
+
+    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
+        target = fit.target.reshape(layer.weight_shape)
+        reduce = weighted(target, channel_moment(fit.moment, layer), ranks[0])
+        first = reduce.reshape(*reduce.shape, *(1,) * layer.rank)
+        return first, regressed(layer, fit, (first,), layer.kernel)
