@@ -34,6 +34,7 @@ from cnndsl.files import write_files
         "cnndsl compile net.cnn --winograd off",
         "cnndsl compile net.cnn --tuning net.tuning.json",
         "cnndsl compile net.cnn --target onnx --set classes=10",
+        "cnndsl compile net.cnn --target torch -o trained.py",
         "cnndsl compile net.cnn --emit graph",
     ),
 )
@@ -86,10 +87,11 @@ def command(
     stage: str | None,
     passes: tuple[str, ...],
 ) -> None:
-    """Compile a program into a Python module of Numba kernels (default), ONNX, or all.
+    """Compile a program into a Python module of Numba kernels (default), ONNX, PyTorch, or all.
 
     Without --weights the weights are random: He before the ReLU family, LeCun before SELU,
-    Glorot otherwise; equal seeds give equal weights on every target.
+    Glorot otherwise; equal seeds give equal weights on every target. The torch target writes a
+    module to train (NAME_torch.py), which holds no weights and draws its own.
     """
     chosen = source.choice(settings)
     targets = resolve_targets(target)
@@ -97,6 +99,10 @@ def command(
         raise click.UsageError("--opset and --ir-version are for the target onnx")
     if "numba-cpu" not in targets and (winograd != "auto" or tuning is not None):
         raise click.UsageError("--winograd and --tuning are for the target numba-cpu")
+    if targets == ("torch",) and source.is_given:
+        raise click.UsageError(
+            "--weights and --seed are not for the target torch: its module loads weights itself"
+        )
     if stage is not None:
         show_stage(stage, file, chosen)
         return
@@ -118,5 +124,5 @@ def command(
         raise click.UsageError(str(error)) from None
     for path, content in files.items():
         click.echo(f"{path}  {len(content):,} bytes")
-    if source.file is None:
+    if source.file is None and targets != ("torch",):
         click.echo(f"weights are random (seed {chosen.seed}); give trained ones with --weights")

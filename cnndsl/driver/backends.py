@@ -9,18 +9,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.cache import store
-from cnndsl.driver.compile import OnnxOptions, emit_numba_cpu, emit_onnx
+from cnndsl.driver.compile import OnnxOptions, emit_numba_cpu, emit_onnx, emit_torch
 from cnndsl.driver.prepare import Prepared
 from cnndsl.ops.base import Array
 
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 """A network ready to run: inputs by name to outputs by name."""
 
-NAMES = ("numba-cpu", "onnxruntime", "reference")
+NAMES = ("numba-cpu", "onnxruntime", "torch", "reference")
+_OPTIONAL = ("onnxruntime", "torch")
 
 PEERS = ("onnxruntime", "openvino", "reference")
 """Backends to measure numba-cpu against."""
@@ -28,7 +31,7 @@ PEERS = ("onnxruntime", "openvino", "reference")
 
 def available() -> tuple[str, ...]:
     """Return the backends that can run here."""
-    return tuple(n for n in NAMES if n != "onnxruntime" or importlib.util.find_spec(n))
+    return tuple(n for n in NAMES if n not in _OPTIONAL or importlib.util.find_spec(n))
 
 
 def runner(
@@ -53,6 +56,8 @@ def runner(
             return _onnxruntime(prepared, threads)
         case "openvino":
             return _openvino(prepared, threads)
+        case "torch":
+            return _torch(prepared, folder)
     raise ValueError(f"there is no backend {name}")
 
 
@@ -115,6 +120,31 @@ def _openvino(prepared: Prepared, threads: int | None) -> Runner:
             requests[shapes] = core.compile_model(model, "CPU", options).create_infer_request()
         results = requests[shapes].infer(dict(inputs), share_inputs=True)
         return {name: results[name] for name in names}
+
+    return call
+
+
+def _torch(prepared: Prepared, folder: Path) -> Runner:
+    """Run the module that PyTorch trains, as it is when it is not in training."""
+    try:
+        import torch
+    except ImportError:
+        raise _not_installed("PyTorch", "torch") from None
+    name = f"{prepared.graph.name}_torch"
+    path = store(folder, f"{name}.py", emit_torch(prepared, name)[f"{name}.py"])
+    with torch.device("meta"):
+        net = import_module(path).Network()
+    weights = {n: torch.from_numpy(np.array(array)) for n, array in prepared.weights.items()}
+    net.load_state_dict(weights, assign=True)
+    net.eval()
+    names = [i.value.name for i in prepared.graph.inputs]
+    outputs = [o.name for o in prepared.graph.outputs]
+
+    def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        with torch.inference_mode():
+            result = net(*(torch.from_numpy(np.array(inputs[n])) for n in names))
+        found = result if isinstance(result, dict) else {outputs[0]: result}
+        return {n: tensor.numpy() for n, tensor in found.items()}
 
     return call
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnndsl import __version__
 from cnndsl.backends.header import Header
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.driver.prepare import Prepared
-from cnndsl.driver.targets import base_path
+from cnndsl.driver.targets import base_path, torch_name
 from cnndsl.weights import safetensors
 
 
@@ -37,11 +37,15 @@ def compile_program(
     base = base_path(output, prepared.graph.name, targets)
     files: dict[Path, bytes] = {}
     for target in targets:
-        emitted = (
-            emit_numba_cpu(prepared, base.name, options)
-            if target == "numba-cpu"
-            else emit_onnx(prepared, base.name, onnx)
-        )
+        match target:
+            case "numba-cpu":
+                emitted = emit_numba_cpu(prepared, base.name, options)
+            case "onnx":
+                emitted = emit_onnx(prepared, base.name, onnx)
+            case "torch":
+                emitted = emit_torch(prepared, torch_name(output, base, targets))
+            case _:
+                raise ValueError(f"there is no target {target}")
         files |= {base.with_name(name): content for name, content in emitted.items()}
     return files
 
@@ -73,6 +77,14 @@ def emit_onnx(prepared: Prepared, name: str, options: OnnxOptions) -> dict[str, 
         if version is not None
     }
     return {f"{name}.onnx": emit(prepared.graph, prepared.weights, **chosen)}
+
+
+def emit_torch(prepared: Prepared, name: str) -> dict[str, bytes]:
+    """Return the module to train; it does not depend on weights, which it draws for itself."""
+    from cnndsl.backends.torch.emit import emit
+
+    origin = replace(header(prepared, b""), weights_sha256=None, passes=())
+    return {f"{name}.py": emit(prepared.graph, name, header=origin).encode("utf-8")}
 
 
 def header(prepared: Prepared, weights: bytes, options: Options = DEFAULTS) -> Header:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
 
-SUFFIXES = {"numba-cpu": ".py", "onnx": ".onnx"}
+SUFFIXES = {"numba-cpu": ".py", "onnx": ".onnx", "torch": ".py"}
 """The targets that are built, with the suffix of each one's main file."""
+
+TORCH_ENDING = "_torch"
+"""What is added to the name of a torch module that has none of its own: NAME.py is another's."""
 
 PLANNED = ("numba-cuda",)
 ALL = "all"
 NAMES = (*SUFFIXES, *PLANNED, ALL)
 
-_TAKEN = frozenset({"cnndsl", "llvmlite", "numba", "numpy", "safetensors"})
+_TAKEN = frozenset({"cnndsl", "llvmlite", "numba", "numpy", "safetensors", "torch"})
 
 
 class RequestError(Exception):
@@ -51,13 +54,19 @@ def base_path(output: Path | None, network: str, targets: Sequence[str]) -> Path
     elif path.suffix:
         raise RequestError(
             f"-o {output} ends in {path.suffix}; {' and '.join(targets)} "
-            f"writes {' and '.join(suffixes)}"
+            f"writes {' and '.join(dict.fromkeys(suffixes))}"
         )
     if not path.name or (output == path and path.is_dir()):
         raise RequestError(f"-o {output} names no file: write {path / (network or 'net')}")
     if ".py" in suffixes:
         _check_module_name(path.name)
     return path
+
+
+def torch_name(output: Path | None, base: Path, targets: Sequence[str]) -> str:
+    """Return the name of the torch module without suffix: the user's own, if given for it alone."""
+    alone = output is not None and tuple(targets) == ("torch",)
+    return base.name if alone else base.name + TORCH_ENDING
 
 
 def _check_module_name(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from math import prod, sqrt
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,16 +54,27 @@ def initialize(graph: Graph, seed: int) -> dict[str, Array]:
 
 
 def standard_deviation(after: frozenset[type[Op]], fan_in: int, fan_out: int) -> float:
-    """Return the scale of a layer's random weights, given the ops after it (`ops_after`).
+    """Return the scale of a layer's random weights, given the ops after it (`ops_after`)."""
+    match scheme(after):
+        case "he":
+            return sqrt(2 / fan_in)
+        case "lecun":
+            return sqrt(1 / fan_in)
+        case "glorot":
+            return sqrt(2 / (fan_in + fan_out))
+
+
+def scheme(after: frozenset[type[Op]]) -> Literal["he", "lecun", "glorot"]:
+    """Return whose rule scales a layer's random weights, given the ops after it (`ops_after`).
 
     He et al. 2015 before the ReLU family, LeCun et al. 1998 before SELU (Klambauer et al. 2017),
     Glorot and Bengio 2010 otherwise.
     """
     if not after.isdisjoint(_ops(_RELU_FAMILY)):
-        return sqrt(2 / fan_in)
+        return "he"
     if not after.isdisjoint(_ops(("Selu",))):
-        return sqrt(1 / fan_in)
-    return sqrt(2 / (fan_in + fan_out))
+        return "lecun"
+    return "glorot"
 
 
 def ops_after(graph: Graph) -> dict[str, frozenset[type[Op]]]:

@@ -1,0 +1,1 @@
+"""The target torch: a readable PyTorch module to train, with the program's names."""
