@@ -34,10 +34,11 @@ def network_of(graph: Graph, weights: Mapping[str, np.ndarray], dtype: Any = Non
 
     Every name of its state dict is one of the weights, and the other way round.
     """
-    net = module_of(graph).Network().to(dtype or torch.float64)
+    with torch.device("meta"):  # no weights are drawn only to be overwritten
+        net = module_of(graph).Network()
     state = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    net.load_state_dict(state, strict=True)
-    return net.eval()
+    net.load_state_dict(state, strict=True, assign=True)
+    return net.to(dtype or torch.float64).eval()
 
 
 def outputs_of(graph: Graph, net: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

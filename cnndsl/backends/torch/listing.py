@@ -258,10 +258,11 @@ def fit(line: str, indent: int) -> list[str]:
     items = _split(code[opening + 1 : -1])
     inner: list[str] = []
     for item in items:
-        if inner and len(inner[-1]) + len(item) + 7 <= width:
+        if inner and len(inner[-1]) + len(item) + 6 <= width:
             inner[-1] += f" {item},"
         else:
-            inner.append(f"{item},")
+            *first, last = fit(item, indent + 5)
+            inner += [*first, f"{last},"]
     if len(items) == 1:
         inner[-1] = inner[-1].removesuffix(",")
     return [code[: opening + 1], *(f"    {i}" for i in inner), code[-1]]

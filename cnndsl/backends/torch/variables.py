@@ -10,8 +10,8 @@ from cnndsl.backends.torch.blocks import Leaf, Local, Outer, Path, Shared, Use
 from cnndsl.backends.torch.classes import BlockClass, LayerCall, needed_reads
 from cnndsl.ir.graph import Graph
 
-_USUAL = "x"
-"""The name of what has none."""
+_USUAL = ("x", "y", "z")
+"""Names of what has none, the first ones first."""
 
 Key = Path | int
 """A value made in the class, or what it is given: its number."""
@@ -84,9 +84,17 @@ class Variables:
         if named is not None:
             shorter = re.sub(r"_\d+$", "", named)
             return [shorter, named] if shorter in self._plain else [named]
-        fallback = [_identifier(self._cls.calls[path[0]].name)]
         chain = self._chain(path)
-        return [*([] if chain is None else [chain]), _USUAL, *fallback]
+        before = self._name_before(path)
+        own = _identifier(self._cls.calls[path[0]].name)
+        return [name for name in (chain, before, *_USUAL, own) if name is not None]
+
+    def _name_before(self, path: Path) -> str | None:
+        """Return the name of what a value is made from, if that has none in the program."""
+        for reference in needed_reads(self._cls.calls[path[0]])[:1]:
+            if isinstance(reference, Local) and self._source_name(reference.path) is None:
+                return self.names.get(reference.path)
+        return None
 
     def _chain(self, path: Path) -> str | None:
         """Return the name of what a chain of layers ends in, if it goes on from here alone."""
@@ -140,7 +148,7 @@ def names_of_given(graph: Graph, cls: BlockClass) -> Mapping[int, str]:
         elif not use.label:
             found[number] = _identifier(thing.name)
         else:
-            found[number] = _USUAL if len(values) == 1 else f"{_USUAL}{values.index(number) + 1}"
+            found[number] = "x" if len(values) == 1 else f"x{values.index(number) + 1}"
     return found
 
 
