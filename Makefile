@@ -45,4 +45,6 @@ $(READY): pyproject.toml
 	  { echo "cnndsl needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch]' || \
+	  echo "PyTorch cannot be installed here; tests that need it will be skipped" >&2
 	@touch $@

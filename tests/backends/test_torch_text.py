@@ -8,13 +8,15 @@ from __future__ import annotations
 import ast
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cnndsl.backends.header import Header
 from cnndsl.backends.torch.emit import HELPERS, emit
-from cnndsl.backends.torch.listing import WIDTH
+from cnndsl.backends.torch.lines import WIDTH
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
@@ -36,6 +38,13 @@ def text_of(text: str, folder: Path) -> str:
     return emit(graph_of(text, folder), "program", header=HEADER)
 
 
+def formatted(text: str) -> str:
+    """Return a text as ruff writes it."""
+    command = ["ruff", "format", "--isolated", f"--line-length={WIDTH}", "-"]
+    ruff = [sys.executable, "-m", *command]
+    return subprocess.run(ruff, input=text, capture_output=True, text=True, check=True).stdout
+
+
 def test_the_golden_module(tmp_path: Path) -> None:
     program = (GOLDEN / "residual.cnn").read_text(encoding="utf-8")
     text = text_of(program, tmp_path)
@@ -49,6 +58,7 @@ def test_the_golden_module(tmp_path: Path) -> None:
 def test_modules_of_the_examples_are_tidy(path: Path) -> None:
     """Every class, helper and import is used, lines are short, no name of cnndsl is imported."""
     text = emit(load(path).graph, path.stem, header=HEADER)
+    assert formatted(text) == text
     tree = ast.parse(text)
     assert max(map(len, text.splitlines())) <= WIDTH
     defined = {n.name for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}

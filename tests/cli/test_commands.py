@@ -93,7 +93,7 @@ def test_summary_with_a_symbol_set(cnndsl: Any) -> None:
 def test_compile_writes_all_targets_with_equal_weights(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--target", "all", "--seed", 3)
     assert outcome.code == 0
-    assert names() == ["net.cnn", "net.onnx", "net.py", "net.safetensors"]
+    assert names() == ["net.cnn", "net.onnx", "net.py", "net.safetensors", "net_torch.py"]
     weights = files.read(Path("net.safetensors"))
     stored = {
         t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("net.onnx").graph.initializer
@@ -276,7 +276,9 @@ def test_verify(cnndsl: Any) -> None:
     assert outcome.code == 0
     data = outcome.json
     assert data["ok"] is True
-    assert [d["backend"] for d in data["differences"]] == ["numba-cpu", "onnxruntime", "reference"]
+    torch = ["torch"] if importlib.util.find_spec("torch") else []
+    tried = ["numba-cpu", "onnxruntime", *torch, "reference"]
+    assert [d["backend"] for d in data["differences"]] == tried
     assert all(0 <= d["max_rel"] < 1e-5 for d in data["differences"])
     assert "numba-cpu" in cnndsl("verify", "net.cnn").out
 

@@ -155,8 +155,9 @@ def test_wrong_usage_as_json(cnndsl: Any, arguments: list[str]) -> None:
     assert outcome.json.get("error") or outcome.json["diagnostics"]
 
 
-def test_without_onnxruntime(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_and_pytorch(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     np.save("x.npy", np.zeros((1, 3, 16, 16), np.float32))
     for arguments in (
         ("bench", "net.cnn", "--runs", "3"),
@@ -166,6 +167,10 @@ def test_without_onnxruntime(cnndsl: Any, monkeypatch: pytest.MonkeyPatch) -> No
         assert outcome.code == 1
         assert "error[CNN701]: ONNX Runtime is not installed" in outcome.err
         assert "pip install 'cnndsl[onnxruntime]'" in outcome.err
+    outcome = cnndsl("run", "net.cnn", "--input", "x.npy", "--backend", "torch")
+    assert outcome.code == 1
+    assert "error[CNN701]: PyTorch is not installed" in outcome.err
+    assert "pip install 'cnndsl[torch]'" in outcome.err
     outcome = cnndsl("verify", "net.cnn", "--json")
     assert outcome.code == 0
     assert [d["backend"] for d in outcome.json["differences"]] == ["numba-cpu", "reference"]

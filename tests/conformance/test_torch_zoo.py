@@ -1,4 +1,4 @@
-"""Every network of the examples as a torch module: the reference's answers, from its own weights."""
+"""Every network of the examples as a torch module: answers of the reference, its own weights."""
 
 from __future__ import annotations
 

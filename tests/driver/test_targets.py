@@ -61,6 +61,6 @@ def test_networks_named_like_modules_need_another_name() -> None:
 
 
 def test_unbuilt_targets_are_refused() -> None:
-    assert resolve_targets("all") == ("numba-cpu", "onnx")
+    assert resolve_targets("all") == ("numba-cpu", "onnx", "torch")
     with pytest.raises(CompileError, match="CNN701"):
         resolve_targets("numba-cuda")

@@ -17,24 +17,22 @@ from cnndsl.backends.torch.classes import (
     Times,
     needed_reads,
 )
+from cnndsl.backends.torch.lines import INDENT, WIDTH, fit
 from cnndsl.backends.torch.reserved import RESERVED
 from cnndsl.backends.torch.text import Arg, Operand, Own, Parts, literal
 from cnndsl.backends.torch.variables import Variables, names_of_given
 from cnndsl.ir.graph import Graph
 
-WIDTH = 100
 NETWORK = "Network"
 
 
 @dataclass(frozen=True, slots=True)
 class ClassText:
-    """A class as text: its name, documentation and the lines of its methods, not indented."""
+    """A class as text: its name, documentation and its methods, `init` with its first line."""
 
     name: str
-    doc: tuple[str, ...]
-    signature: str
+    doc: str
     init: tuple[str, ...]
-    inputs: str
     forward: tuple[str, ...]
 
 
@@ -79,23 +77,22 @@ class Writer:
             else:
                 text = self._constructor(cls, position)
             init += fit(f"{attribute(call.name)} = {text}", 8)
-        arguments = ", ".join(a.name for a in _ordered(cls))
         return ClassText(
             self._names[id(cls)],
             self._doc(cls),
-            f"self, {arguments}" if arguments else "self",
-            tuple(init),
-            ", ".join(("self", *inputs)),
-            (*checks, *forward),
+            _method("__init__", [a.name for a in _ordered(cls)], ["super().__init__()", *init])
+            if init
+            else (),
+            _method("forward", inputs, [*checks, *forward]),
         )
 
-    def _doc(self, cls: BlockClass) -> tuple[str, ...]:
+    def _doc(self, cls: BlockClass) -> str:
         labels = [use.label for use in cls.uses]
         shown = ", ".join(labels[:3])
         more = len(labels) - 3
         where = f"{shown} and {more} more" if more > 0 else shown
         line = f"The block {cls.block}: {where}."
-        return (line if len(line) < WIDTH - 10 else f"The block {cls.block}.",)
+        return line if len(line) < WIDTH - 10 else f"The block {cls.block}."
 
     def _meanings(self, cls: BlockClass, position: int) -> list[Meaning]:
         slots = sorted(slot for slot in cls.meanings if slot[0] == position)
@@ -188,6 +185,11 @@ class Writer:
         return variables.names[key]
 
 
+def _method(name: str, arguments: Sequence[str], body: Iterable[str]) -> tuple[str, ...]:
+    head = fit(f"def {name}({', '.join(('self', *arguments))}):", INDENT)
+    return (*head, *(" " * INDENT + line for line in body))
+
+
 def _names_module(call: LayerCall) -> bool:
     return any(isinstance(part, Own) for part in call.run)
 
@@ -233,7 +235,15 @@ def _render(
                 meaning = next(left)
                 if default is None or type(meaning) is not type(default) or meaning != default:
                     text += lead + show(meaning)
-    return text
+    return _SLICE.sub(_spaced, text)
+
+
+_SLICE = re.compile(r"(?<=[\[ ])[^,\[\]()]*self\.[^,\[\]()]*(?=[,\]])")
+
+
+def _spaced(found: re.Match[str]) -> str:
+    """Return a slice with spaces around its colons, as between what is more than a number."""
+    return " : ".join(part.strip() for part in found[0].split(":")).strip()
 
 
 _SAFE = re.compile(r"(?!_)[A-Za-z_0-9]+")
@@ -244,46 +254,3 @@ def attribute(name: str, owner: str = "self") -> str:
     if _SAFE.fullmatch(name) and name not in RESERVED and not keyword.iskeyword(name):
         return f"{owner}.{name}"
     return f"{owner}._modules[{json.dumps(name)}]"
-
-
-def fit(line: str, indent: int) -> list[str]:
-    """Return a line as several, as needed to fit beside an indent."""
-    width = WIDTH - indent
-    if len(line) <= width:
-        return [line]
-    code, comment = (*line.split("  # ", 1), "")[:2]
-    opening = _outer_bracket(code)
-    if comment or opening is None:
-        return fit(code, indent) if comment else [code]
-    items = _split(code[opening + 1 : -1])
-    inner: list[str] = []
-    for item in items:
-        if inner and len(inner[-1]) + len(item) + 6 <= width:
-            inner[-1] += f" {item},"
-        else:
-            *first, last = fit(item, indent + 5)
-            inner += [*first, f"{last},"]
-    if len(items) == 1:
-        inner[-1] = inner[-1].removesuffix(",")
-    return [code[: opening + 1], *(f"    {i}" for i in inner), code[-1]]
-
-
-def _outer_bracket(code: str) -> int | None:
-    """Return where the bracket opens that ends the line."""
-    depth = 0
-    for at in reversed(range(len(code))):
-        depth += (code[at] in ")]}") - (code[at] in "([{")
-        if depth == 0:
-            return at if code[-1] in ")]}" and at < len(code) - 2 else None
-    return None
-
-
-def _split(text: str) -> list[str]:
-    items, depth, start = [], 0, 0
-    for at, sign in enumerate(text):
-        depth += (sign in "([{") - (sign in ")]}")
-        if sign == "," and depth == 0:
-            items.append(text[start:at].strip())
-            start = at + 1
-    items.append(text[start:].strip())
-    return [item for item in items if item]

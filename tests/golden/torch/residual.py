@@ -132,11 +132,11 @@ class Network(nn.Module):
         trunk = self.unit_3(trunk)
         low = self.branch(first)
         low = F.max_pool2d(
-            F.pad(low, same_pads(low, (3, 3), (2, 2), (1, 1)), value=float("-inf")), 3, stride=2,
+            F.pad(low, same_pads(low, (3, 3), (2, 2), (1, 1)), value=float("-inf")), 3, stride=2
         )
         seen = self.branch_2(first, self.branch.conv1x1, self.branch.prelu)
         seen = F.max_pool2d(
-            F.pad(seen, same_pads(seen, (3, 3), (2, 2), (1, 1)), value=float("-inf")), 3, stride=2,
+            F.pad(seen, same_pads(seen, (3, 3), (2, 2), (1, 1)), value=float("-inf")), 3, stride=2
         )
         seen = seen - low  # [N, 8, 2*h, (W + 1) // 2]
         seen = F.dropout(seen, 0.1, self.training)
