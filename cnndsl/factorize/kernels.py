@@ -15,6 +15,8 @@ from cnndsl.ops.base import Array
 
 def composed(weights: Sequence[Array], in_channels: int) -> Array:
     """Return the kernel [out, in, taps...] of a chain of kernels [out, in / groups, taps...]."""
+    if len(weights) == 1:
+        return spread(weights[0], in_channels)
     if weights[0].shape[1] < in_channels:
         # From the end: a grouped kernel by itself would be mostly zeros as [out, in, taps...].
         result = weights[-1]
@@ -54,6 +56,18 @@ def after(kernel: Array, weight: Array, groups: int) -> Array:
         term = np.moveaxis(term, (0, -1), (1, 2)).reshape(out, -1, *taps)
         result[_shifted(at, taps)] += term
     return result
+
+
+def spread(weight: Array, in_channels: int) -> Array:
+    """Return a grouped kernel [r, c / groups, i...] as [r, c, i...], zero between groups."""
+    per_group = weight.shape[1]
+    groups = in_channels // per_group
+    if groups == 1:
+        return weight
+    result = np.zeros((groups, weight.shape[0] // groups, groups, *weight.shape[1:]))
+    for group, own in enumerate(weight.reshape(groups, -1, *weight.shape[1:])):
+        result[group, :, group] = own
+    return result.reshape(weight.shape[0], in_channels, *weight.shape[2:])
 
 
 def relative_error(exact: Array, approximate: Array) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.kernels import composed
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.truncated import column_signs
+from cnndsl.factorize.truncated import leading_eigenvectors
 from cnndsl.ops.base import Array, Extents
 
 _TINY = 1e-13
@@ -24,13 +24,8 @@ def reduced_rank(target: Array, moment: Array, rank: int) -> tuple[Array, Array]
 
     The product is U U^T target, U the leading eigenvectors of the outputs' moment.
     """
-    u = _leading_eigenvectors(target @ moment @ target.T, rank)
+    u = leading_eigenvectors(target @ moment @ target.T, rank)
     return u, u.T @ target
-
-
-def output_spectrum(target: Array, moment: Array) -> Array:
-    """Return the eigenvalues of the outputs' moment, descending: what each rank adds."""
-    return np.maximum(np.linalg.eigvalsh(_symmetric(target @ moment @ target.T))[::-1], 0.0)
 
 
 def channel_moment(moment: Array, layer: Layer) -> Array:
@@ -50,15 +45,21 @@ def weighted(target: Array, moment: Array, rank: int) -> Array:
     lower = np.linalg.cholesky(moment)
     rows = np.moveaxis(target, 1, -1).reshape(-1, target.shape[1])
     seen = rows @ lower
-    directions = _leading_eigenvectors(seen.T @ seen, rank)
+    directions = leading_eigenvectors(seen.T @ seen, rank)
     return np.linalg.solve(lower.T, directions).T
 
 
-def regressed(layer: Layer, fit: Fit, first: Sequence[Array], kernel: Extents) -> Array:
-    """Return the best last factor [T, r, kernel...] behind given first ones, by regression."""
-    rows = features(layer, first, kernel)
-    solution = _least_squares(rows @ fit.moment @ rows.T, rows @ fit.cross.T)
-    return solution.T.reshape(layer.out_channels, -1, *kernel)
+def regressed(
+    layer: Layer, fit: Fit, first: Sequence[Array], kernel: Extents, *, groups: int = 1
+) -> Array:
+    """Return the best last factor [T, r / groups, kernel...] behind given ones, by regression."""
+    rows = features(layer, first, kernel).reshape(groups, -1, fit.moment.shape[0])
+    wanted = fit.cross.reshape(groups, -1, fit.moment.shape[0])
+    solutions = [
+        least_squares(own @ fit.moment @ own.T, own @ cross.T).T
+        for own, cross in zip(rows, wanted, strict=True)
+    ]
+    return np.stack(solutions).reshape(layer.out_channels, -1, *kernel)
 
 
 def features(layer: Layer, first: Sequence[Array], kernel: Extents) -> Array:
@@ -71,18 +72,9 @@ def features(layer: Layer, first: Sequence[Array], kernel: Extents) -> Array:
     return rows.reshape(len(prefix) * int(np.prod(kernel, dtype=int)), -1)
 
 
-def _least_squares(moment: Array, cross: Array) -> Array:
+def least_squares(moment: Array, cross: Array) -> Array:
+    """Return inverse(moment) @ cross; where features depend on each other, a solution of many."""
     ridge = _TINY * float(np.trace(moment)) / len(moment)
     if ridge == 0:
         return np.zeros_like(cross)
     return np.linalg.solve(moment + ridge * np.eye(len(moment)), cross)
-
-
-def _leading_eigenvectors(matrix: Array, rank: int) -> Array:
-    _, vectors = np.linalg.eigh(_symmetric(matrix))
-    leading = vectors[:, ::-1][:, :rank]
-    return leading * column_signs(leading)
-
-
-def _symmetric(matrix: Array) -> Array:
-    return (matrix + matrix.T) / 2

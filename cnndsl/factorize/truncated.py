@@ -8,24 +8,34 @@ from cnndsl.ops.base import Array
 
 
 def truncated_svd(matrix: Array, rank: int) -> tuple[Array, Array, Array]:
-    """Return (U [m, r], s [r], V^T [r, n]) of a float64 matrix, the largest values first.
+    """Return (U [m, r], s [r], V^T [r, n]) of a matrix, the largest values first.
 
-    Each left vector's element of largest magnitude is positive.
+    Each left vector's element of largest magnitude is positive. Works on stacks of matrices, too.
     """
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    u, s, vt = u[:, :rank], s[:rank], vt[:rank]
+    u, s, vt = u[..., :rank], s[..., :rank], vt[..., :rank, :]
     signs = column_signs(u)
-    return u * signs, s, vt * signs[:, None]
+    return u * signs[..., None, :], s, vt * signs[..., :, None]
 
 
 def column_signs(matrix: Array) -> Array:
     """Return, for each column, the sign (1 or -1) of its element of largest magnitude."""
-    if not matrix.size:
-        return np.ones(matrix.shape[1])
-    largest = matrix[np.abs(matrix).argmax(axis=0), np.arange(matrix.shape[1])]
+    places = np.abs(matrix).argmax(axis=-2)
+    largest = np.take_along_axis(matrix, places[..., None, :], axis=-2)[..., 0, :]
     return np.where(largest < 0, -1.0, 1.0)
 
 
 def leading(matrix: Array, rank: int) -> Array:
-    """Return the leading left singular vectors [m, r], from the smaller Gram matrix side."""
-    return truncated_svd(matrix, rank)[0]
+    """Return r <= m leading left singular vectors [m, r] of a matrix [m, n], orthonormal.
+
+    From the eigenvectors of its Gram matrix: directions whose singular value is below about 1e-8
+    of the largest are not told apart, which changes what they keep by as little.
+    """
+    return leading_eigenvectors(matrix @ matrix.T, rank)
+
+
+def leading_eigenvectors(moment: Array, rank: int) -> Array:
+    """Return the eigenvectors [m, r] of the largest eigenvalues of a symmetric matrix."""
+    _, vectors = np.linalg.eigh((moment + moment.T) / 2)
+    chosen = vectors[:, ::-1][:, :rank]
+    return chosen * column_signs(chosen)

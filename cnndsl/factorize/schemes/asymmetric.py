@@ -1,0 +1,76 @@
+"""The asymmetric 3-D decomposition: kx1, 1xk, 1x1 (Zhang et al. 2016, "Asym. 3D").
+
+A spatial SVD, whose second kernel is then of low rank across its output channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from cnndsl.factorize import windows
+from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.factors import Factor, Factors
+from cnndsl.factorize.fit import Fit
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.reduced_rank import features, least_squares, reduced_rank
+from cnndsl.factorize.scheme import RankLimit, Ranks
+from cnndsl.factorize.schemes.spatial import SpatialVertical
+from cnndsl.factorize.truncated import leading
+from cnndsl.ops.base import Array
+
+_SPATIAL = SpatialVertical()
+
+
+@dataclass(frozen=True)
+class Asymmetric3d(WeightScheme):
+    """kx1 S -> spatial rank, 1xk to output rank, 1x1 to T."""
+
+    name: ClassVar[str] = "asymmetric3d"
+    title: ClassVar[str] = "kx1, 1xk, 1x1 (asymmetric 3-D decomposition)"
+
+    def refusal(self, layer: Layer) -> str | None:
+        return _SPATIAL.refusal(layer)
+
+    def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
+        (spatial,) = _SPATIAL.rank_limits(layer)
+        horizontal = spatial.maximum * prod(layer.kernel[1:])
+        return (
+            RankLimit("spatial_rank", spatial.maximum),
+            RankLimit("output_rank", min(layer.out_channels, horizontal)),
+        )
+
+    def factors(self, layer: Layer, ranks: Ranks) -> Factors:
+        spatial_rank, output_rank = ranks
+        rest = tuple(range(1, layer.rank))
+        return (
+            Factor("vertical", windows.conv(layer, spatial_rank, (0,))),
+            Factor("horizontal", windows.conv(layer, output_rank, rest)),
+            Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
+        )
+
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        vertical, horizontal = _SPATIAL.kernels(layer, weight, ranks[:1])
+        # Only behind orthonormal rows is what the horizontal factor loses what the kernel loses.
+        rows = vertical.reshape(len(vertical), -1)
+        scale = (rows**2).sum(axis=1) ** 0.5
+        scale[scale == 0] = 1.0
+        even = vertical / scale.reshape(-1, *(1,) * (vertical.ndim - 1))
+        second = horizontal * scale.reshape(1, -1, *(1,) * layer.rank)
+        expand = leading(second.reshape(layer.out_channels, -1), ranks[1])
+        return _shaped(layer, even, second, expand)
+
+    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
+        target = fit.target.reshape(layer.weight_shape)
+        vertical, horizontal = _SPATIAL.kernels(layer, target, ranks[:1])
+        rows = features(layer, (vertical,), horizontal.shape[2:])
+        moment = rows @ fit.moment @ rows.T
+        best = least_squares(moment, rows @ fit.cross.T).T
+        expand, _ = reduced_rank(best, moment, ranks[1])
+        return _shaped(layer, vertical, best.reshape(horizontal.shape), expand)
+
+
+def _shaped(layer: Layer, vertical: Array, horizontal: Array, expand: Array) -> Kernels:
+    inner = (expand.T @ horizontal.reshape(len(horizontal), -1)).reshape(-1, *horizontal.shape[1:])
+    return vertical, inner, expand.reshape(*expand.shape, *(1,) * layer.rank)

@@ -1,0 +1,107 @@
+"""Tucker-2: low rank along input and output channels, the kernel between (Kim et al. 2016).
+
+W [T, S, taps] = core [R_out, R_in, taps] x_T U_T x_S U_S, both U with orthonormal columns; found
+by HOSVD, then improved by higher-order orthogonal iteration (HOOI, De Lathauwer et al. 2000).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from cnndsl.factorize import windows
+from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.factors import Factor, Factors
+from cnndsl.factorize.fit import Fit
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.reduced_rank import (
+    channel_moment,
+    features,
+    least_squares,
+    reduced_rank,
+    weighted,
+)
+from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
+from cnndsl.factorize.scheme import RankLimit, Ranks
+from cnndsl.factorize.truncated import leading
+from cnndsl.ops.base import Array
+
+_SWEEPS = 50
+_SETTLED = 1e-9
+"""HOOI ends when the norm of the core, relative to that of W, grows by less in a sweep."""
+
+
+@dataclass(frozen=True)
+class Tucker2(WeightScheme):
+    """1x1 S -> input rank, kxk to output rank, 1x1 to T."""
+
+    name: ClassVar[str] = "tucker2"
+    title: ClassVar[str] = "1x1, kxk between fewer channels, 1x1 (Tucker-2, HOOI)"
+
+    def refusal(self, layer: Layer) -> str | None:
+        return (
+            not_dense(layer)
+            or one_group(layer)
+            or wide_kernel(layer, "channel_output needs one layer less")
+        )
+
+    def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
+        out, into, taps = layer.out_channels, layer.in_channels, layer.taps
+        return (
+            RankLimit("input_rank", min(into, out * taps)),
+            RankLimit("output_rank", min(out, into * taps)),
+        )
+
+    def factors(self, layer: Layer, ranks: Ranks) -> Factors:
+        input_rank, output_rank = ranks
+        return (
+            Factor("reduce", windows.conv(layer, input_rank)),
+            Factor("kernel", windows.conv(layer, output_rank, windows.all_axes(layer))),
+            Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
+        )
+
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        tensor = weight.reshape(layer.out_channels, layer.in_channels, -1)
+        expand, core, reduce = tucker2(tensor, ranks)
+        return _shaped(layer, reduce, core, expand)
+
+    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
+        target = fit.target.reshape(layer.weight_shape)
+        reduce = weighted(target, channel_moment(fit.moment, layer), ranks[0])
+        first = reduce.reshape(*reduce.shape, *(1,) * layer.rank)
+        rows = features(layer, (first,), layer.kernel)
+        moment = rows @ fit.moment @ rows.T
+        best = least_squares(moment, rows @ fit.cross.T).T
+        expand, core = reduced_rank(best, moment, ranks[1])
+        return _shaped(layer, reduce, core.reshape(ranks[1], ranks[0], -1), expand)
+
+
+def tucker2(tensor: Array, ranks: Ranks) -> tuple[Array, Array, Array]:
+    """Return (U_T [T, R_out], core [R_out, R_in, K], U_S^T [R_in, S]) of a tensor [T, S, K]."""
+    input_rank, output_rank = ranks
+    squared = float(np.vdot(tensor, tensor))
+    along = np.moveaxis(tensor, 1, 0)
+    reduce = leading(along.reshape(len(along), -1), input_rank).T
+    kept = -1.0
+    for _ in range(_SWEEPS):
+        inner = np.einsum("tsk,rs->trk", tensor, reduce, optimize=True)
+        expand = leading(inner.reshape(len(inner), -1), output_rank)
+        outer = np.einsum("tsk,tq->sqk", tensor, expand, optimize=True)
+        reduce = leading(outer.reshape(len(outer), -1), input_rank).T
+        core = np.einsum("sqk,rs->qrk", outer, reduce, optimize=True)
+        now = float(np.vdot(core, core))
+        if now - kept <= _SETTLED * squared:
+            break
+        kept = now
+    return expand, core, reduce
+
+
+def _shaped(layer: Layer, reduce: Array, core: Array, expand: Array) -> Kernels:
+    ones = (1,) * layer.rank
+    return (
+        reduce.reshape(*reduce.shape, *ones),
+        core.reshape(*core.shape[:2], *layer.kernel),
+        expand.reshape(*expand.shape, *ones),
+    )
