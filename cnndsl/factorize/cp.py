@@ -8,7 +8,6 @@ causes, is lowered at an unchanged error (error-preserving correction, Phan et a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
@@ -24,14 +23,12 @@ SLACK = 1e-3
 """How much the error may grow, relatively, in a correction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long to iterate: sweeps on the compressed core, corrections, sweeps on the tensor."""
-
-    core_sweeps: int = 200
-    corrections: int = 3
-    sweeps: int = 20
-    settled: float = 1e-6  # relative change of the error below which sweeping ends
+_MOST_SWEEPS = 100
+_MACS = 1e11
+"""Multiply-accumulates for a decomposition: sweeps over large tensors are fewer."""
+_SETTLED = 1e-5
+"""Relative change of the error in a sweep below which sweeping ends."""
+_CORRECTIONS = 3
 
 
 def exact_rank(shape: Sequence[int]) -> int:
@@ -39,7 +36,7 @@ def exact_rank(shape: Sequence[int]) -> int:
     return prod(shape) // max(shape)
 
 
-def decompose(tensor: Array, rank: int, effort: Effort = Effort()) -> Matrices:
+def decompose(tensor: Array, rank: int) -> Matrices:
     """Return matrices whose columns' outer products sum to nearly the tensor (least squares)."""
     if not tensor.any():
         return tuple(np.zeros((n, rank)) for n in tensor.shape)
@@ -49,41 +46,57 @@ def decompose(tensor: Array, rank: int, effort: Effort = Effort()) -> Matrices:
     core = tensor
     for axis, basis in enumerate(bases):
         core = np.moveaxis(np.tensordot(core, basis, (axis, 0)), -1, axis)
-    inner = sweeps(core, _start(core, rank), effort.core_sweeps, effort.settled)
+    inner = sweeps(core, _start(core, rank), _affordable(core, rank))
     found = tuple(basis @ m for basis, m in zip(bases, inner, strict=True))
-    found = sweeps(tensor, found, effort.sweeps, effort.settled)
-    for _ in range(effort.corrections):
+    for _ in range(_CORRECTIONS):
         found = corrected(tensor, found)
-    return sweeps(tensor, found, effort.sweeps, effort.settled)
+    return sweeps(tensor, found, max(_affordable(tensor, rank) // 4, 2))
 
 
-def sweeps(tensor: Array, matrices: Matrices, most: int, settled: float) -> Matrices:
+def _affordable(tensor: Array, rank: int) -> int:
+    """Return how many sweeps to make at most."""
+    return int(min(max(_MACS / (tensor.ndim * tensor.size * rank), 5), _MOST_SWEEPS))
+
+
+def sweeps(tensor: Array, matrices: Matrices, most: int) -> Matrices:
     """Return the matrices after at most so many sweeps of alternating least squares."""
     squared = float(np.vdot(tensor, tensor))
-    unfoldings = [unfolded(tensor, axis) for axis in range(tensor.ndim)]
     found = list(balanced(matrices))
     before = np.inf
     for _ in range(most):
-        for axis, own in enumerate(unfoldings):
-            others = [m for a, m in enumerate(found) if a != axis]
-            gram = _gram(others)
-            seen = own @ khatri_rao(others)
+        for axis in range(tensor.ndim):
+            gram = _gram([m for a, m in enumerate(found) if a != axis])
+            seen = _contracted(tensor, found, axis)
             # A trace of the last solution keeps the normal equations solvable.
             ridge = 1e-10 * float(np.trace(gram)) / len(gram) + np.finfo(float).tiny
             found[axis] = np.linalg.solve(
                 gram + ridge * np.eye(len(gram)), (seen + ridge * found[axis]).T
             ).T
-        loss = (
-            squared
-            - 2 * float(np.vdot(seen, found[-1]))
-            + float(np.vdot(gram, found[-1].T @ found[-1]))
-        )
+        loss = _loss(squared, seen, gram, found[-1])
         found = list(balanced(found))
         error = np.sqrt(max(loss, 0.0) / squared)
-        if before - error <= settled * error:
+        if before - error <= _SETTLED * error:
             break
         before = error
     return tuple(found)
+
+
+def _contracted(tensor: Array, matrices: Sequence[Array], axis: int) -> Array:
+    """Return unfolded(tensor, axis) @ khatri_rao(the other matrices), [extent, R]."""
+    others = sorted((a for a in range(tensor.ndim) if a != axis), key=lambda a: -tensor.shape[a])
+    left = list(range(tensor.ndim))
+    result = np.tensordot(tensor, matrices[others[0]], (others[0], 0))
+    left.remove(others[0])
+    for a in others[1:]:
+        along = np.moveaxis(result, left.index(a), -2)
+        result = np.einsum("...nr,nr->...r", along, matrices[a])
+        left.remove(a)
+    return result
+
+
+def _loss(squared: float, seen: Array, gram: Array, matrix: Array) -> float:
+    """Return ||X - X'||^2 from what normal equations hold."""
+    return squared - 2 * float(np.vdot(seen, matrix)) + float(np.vdot(gram, matrix.T @ matrix))
 
 
 def corrected(tensor: Array, matrices: Matrices) -> Matrices:
@@ -99,21 +112,40 @@ def corrected(tensor: Array, matrices: Matrices) -> Matrices:
     for axis in range(tensor.ndim):
         others = [m for a, m in enumerate(found) if a != axis]
         gram = _gram(others)
-        seen = unfolded(tensor, axis) @ khatri_rao(others)
+        seen = _contracted(tensor, found, axis)
         weights = _weights(others)
-        low, high = -40.0, 10.0
-        best = None
-        for _ in range(40):
-            middle = (low + high) / 2
-            trial = np.linalg.solve(gram + np.diag(10.0**middle * weights), seen.T).T
-            loss = squared - 2 * np.vdot(seen, trial) + np.vdot(gram, trial.T @ trial)
-            if loss <= bound:
-                best, low = trial, middle
-            else:
-                high = middle
-        if best is not None:
-            found[axis] = best
+        found[axis] = _least_within(squared, seen, gram, weights, bound, found[axis])
     return balanced(found)
+
+
+def _least_within(
+    squared: float, seen: Array, gram: Array, weights: Array, bound: float, current: Array
+) -> Array:
+    """Return the matrix A of least sum_r w_r |a_r|^2 with a loss of at most the bound.
+
+    It is seen @ inverse(gram + multiplier * diag(w)); in the eigenbasis of the gram, scaled by
+    the roots of w, the loss is a sum over eigenvalues that grows with the multiplier.
+    """
+    if not weights.all():
+        return current
+    root = 1 / np.sqrt(weights)
+    values, vectors = np.linalg.eigh(gram * root * root[:, None])
+    values = np.maximum(values, 0.0)
+    rotated = (seen * root) @ vectors
+    gains = (rotated**2).sum(axis=0)
+
+    def loss(multiplier: float) -> float:
+        shrunk = 1 / (values + multiplier)
+        return squared - float(gains @ (2 * shrunk - values * shrunk**2))
+
+    low, high = values.max() * 1e-14, values.max() * 1e6
+    if not low or loss(low) > bound:
+        return current
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        low, high = (middle, high) if loss(middle) <= bound else (low, middle)
+    found: Array = (rotated / (values + low)) @ vectors.T * root
+    return found
 
 
 def sensitivity(matrices: Sequence[Array]) -> float:
