@@ -31,6 +31,13 @@ class WeightScheme(Scheme):
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
         """Return the weights of the chain whose outputs come closest to those wanted."""
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        """Return, for each rank, the matrix whose rank it is, or a stack of several.
+
+        None for schemes whose ranks are no ranks of matrices.
+        """
+        return ()
+
     def decompose(
         self,
         layer: Layer,

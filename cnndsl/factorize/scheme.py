@@ -90,18 +90,27 @@ class Scheme(ABC):
 def break_even(scheme: Scheme, layer: Layer, measure: Callable[[Cost], int]) -> Ranks | None:
     """Return the largest ranks, all at one fraction of their maxima, that cost less than the layer.
 
-    None where even the least ranks do not. `measure` picks the cost (`macs`, `params`).
+    None where even the least ranks do not. `measure` picks the cost: parameters, or MACs.
     """
-    dense = measure(layer_cost(layer))
+    return ranks_within(scheme, layer, measure, measure(layer_cost(layer)) - 1)
+
+
+def ranks_within(
+    scheme: Scheme, layer: Layer, measure: Callable[[Cost], int], most: float
+) -> Ranks | None:
+    """Return the largest ranks, all at one fraction of their maxima, that cost at most so much.
+
+    None where even the least ranks cost more.
+    """
     steps = max((limit.maximum for limit in scheme.rank_limits(layer)), default=1)
 
-    def saves(step: int) -> bool:
-        return measure(scheme.cost(layer, scheme.ranks_at(layer, step / steps))) < dense
+    def fits(step: int) -> bool:
+        return measure(scheme.cost(layer, scheme.ranks_at(layer, step / steps))) <= most
 
-    if not saves(1):
+    if not fits(1):
         return None
-    low, high = 1, steps + 1  # saves(low) holds, saves(high) does not or is out of range
+    low, high = 1, steps + 1  # fits(low) holds; high does not fit, or is out of range
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if saves(middle) else (low, middle)
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return scheme.ranks_at(layer, low / steps)

@@ -50,6 +50,9 @@ class Asymmetric3d(WeightScheme):
             Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        return (*_SPATIAL.unfoldings(layer, weight), weight.reshape(len(weight), -1))
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         vertical, horizontal = _SPATIAL.kernels(layer, weight, ranks[:1])
         # Only behind orthonormal rows is what the horizontal factor loses what the kernel loses.

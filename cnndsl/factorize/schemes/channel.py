@@ -47,8 +47,12 @@ class ChannelOutput(WeightScheme):
             Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        return (weight.reshape(layer.out_channels, -1),)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
-        u, s, vt = truncated_svd(weight.reshape(layer.out_channels, -1), ranks[0])
+        (unfolded,) = self.unfoldings(layer, weight)
+        u, s, vt = truncated_svd(unfolded, ranks[0])
         return self._shaped(layer, u * s, vt)
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
@@ -83,8 +87,11 @@ class ChannelInput(WeightScheme):
             Factor("kernel", windows.conv(layer, layer.out_channels, every, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        return (np.moveaxis(weight, 1, 0).reshape(layer.in_channels, -1),)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
-        unfolded = np.moveaxis(weight, 1, 0).reshape(layer.in_channels, -1)
+        (unfolded,) = self.unfoldings(layer, weight)
         reduce = truncated_svd(unfolded, ranks[0])[0].T
         kernel = np.einsum("ts...,rs->tr...", weight, reduce)
         return reduce.reshape(*reduce.shape, *(1,) * layer.rank), kernel

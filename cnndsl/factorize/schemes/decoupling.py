@@ -54,8 +54,12 @@ class DecouplingPointwiseFirst(WeightScheme):
             Factor("depthwise", windows.conv(layer, out, every, groups=out, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        return (weight.reshape(*weight.shape[:2], -1),)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
-        u, s, vt = truncated_svd(weight.reshape(*weight.shape[:2], -1), ranks[0])
+        (by_output,) = self.unfoldings(layer, weight)
+        u, s, vt = truncated_svd(by_output, ranks[0])
         root = np.sqrt(s)
         point = np.moveaxis(u * root[:, None, :], 1, 2).reshape(-1, layer.in_channels)
         depth = (vt * root[:, :, None]).reshape(layer.out_channels, -1, *layer.kernel)
@@ -88,8 +92,12 @@ class DecouplingDepthwiseFirst(WeightScheme):
             Factor("pointwise", windows.conv(layer, layer.out_channels, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        by_input = np.moveaxis(weight, 1, 0)
+        return (by_input.reshape(*by_input.shape[:2], -1),)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
-        by_input = np.moveaxis(weight, 1, 0).reshape(layer.in_channels, layer.out_channels, -1)
+        (by_input,) = self.unfoldings(layer, weight)
         u, s, vt = truncated_svd(by_input, ranks[0])
         root = np.sqrt(s)
         depth = (vt * root[:, :, None]).reshape(-1, 1, *layer.kernel)

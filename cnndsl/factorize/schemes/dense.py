@@ -36,6 +36,9 @@ class DenseSvd(WeightScheme):
             Factor("expand", Dense(out_features=layer.out_channels, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        return (weight,)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         u, s, vt = truncated_svd(weight, ranks[0])
         return vt, u * s

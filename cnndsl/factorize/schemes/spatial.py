@@ -55,11 +55,15 @@ class _Spatial(WeightScheme):
             Factor(two, windows.conv(layer, out, self._second(layer), bias=layer.bias)),
         )
 
-    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
         first, second = self._first(layer), self._second(layer)
         axes = (1, *(2 + a for a in first), 0, *(2 + a for a in second))
         inner = layer.in_channels * prod(layer.kernel[a] for a in first)
-        unfolded = weight.transpose(axes).reshape(inner, -1)
+        return (weight.transpose(axes).reshape(inner, -1),)
+
+    def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
+        first, second = self._first(layer), self._second(layer)
+        (unfolded,) = self.unfoldings(layer, weight)
         u, s, vt = truncated_svd(unfolded, ranks[0])
         one = _along(layer, first, (u * np.sqrt(s)).T, layer.in_channels)
         # [r, T, taps] to [T, r, taps]

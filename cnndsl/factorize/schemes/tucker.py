@@ -62,6 +62,10 @@ class Tucker2(WeightScheme):
             Factor("expand", windows.conv(layer, layer.out_channels, bias=layer.bias)),
         )
 
+    def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
+        along = np.moveaxis(weight, 1, 0)
+        return along.reshape(len(along), -1), weight.reshape(len(weight), -1)
+
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         tensor = weight.reshape(layer.out_channels, layer.in_channels, -1)
         expand, core, reduce = tucker2(tensor, ranks)

@@ -1,0 +1,1 @@
+"""Ways to choose the ranks of a scheme for one layer: one file each."""
