@@ -21,6 +21,7 @@ from cnndsl.files import write_files
         "cnndsl import model.onnx",
         "cnndsl import model.onnx -o nets/model.cnn --force",
         "cnndsl import model.onnx --set height=224 --set width=224",
+        "cnndsl import yolov3.cfg --weights yolov3.weights -o yolov3.cnn",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -30,6 +31,11 @@ from cnndsl.files import write_files
     type=click.Path(path_type=Path),
     help="Program to write; the weights go beside it.  [default: the model's name, here]",
 )
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Darknet's .weights file of a .cfg file.  [default: no weights are written]",
+)
 @settings_option
 @force_option
 @json_option
@@ -38,17 +44,22 @@ def command(
     report: Report,
     file: Path,
     output: Path | None,
+    weights: Path | None,
     settings: Mapping[str, Setting],
     force: bool,
 ) -> None:
-    """Turn an ONNX model into a program, and its weights into a .safetensors file.
+    """Turn an ONNX model, or a .cfg file of Darknet, into a program.
+
+    Its weights become a .safetensors file. Those of Darknet are in a file of their own.
 
     What the language cannot say is refused by name, all of it at once, and nothing is written.
     """
     if output is not None and output.suffix != ".cnn":
         raise click.UsageError(f"-o {output} does not end in .cnn")
+    if weights is not None and file.suffix.lower() == ".onnx":
+        raise click.UsageError(f"--weights serves .cfg files; {file} holds its weights itself")
     with progress(f"importing {file.name}") as notify:
-        program = import_file(file, output, _sizes(settings), notify)
+        program = import_file(file, output, _sizes(settings), notify, weights)
         notify("writing files")
         write_files(program.files, force=force)
     summary = summarize(program.graph)

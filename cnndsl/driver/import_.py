@@ -13,7 +13,7 @@ from cnndsl.importers.writing.write import write_source
 from cnndsl.ir.graph import Graph
 from cnndsl.weights.safetensors import serialize
 
-SUFFIXES = (".onnx",)
+SUFFIXES = (".onnx", ".cfg")
 """Of the files that are imported."""
 
 
@@ -32,30 +32,35 @@ def import_file(
     output: Path | None = None,
     sizes: Mapping[str, int] | None = None,
     notify: Callable[[str], None] = lambda _: None,
+    weights_path: Path | None = None,
 ) -> Program:
     """Return the program and weights of a model; raises CompileError.
 
-    `sizes` are for symbols of its inputs, which they replace.
+    `sizes` are for symbols of its inputs, which they replace; for a .cfg file its height and width.
+    `weights_path` is the .weights file of a .cfg file, without which there are no weights.
     They are `output` and a .safetensors beside it; by default called like the model, in the
     current folder. The network is called like the program.
     """
     target = Path(path.with_suffix(".cnn").name) if output is None else output
     notify(f"reading {path.name}")
-    imported = _read(path, sizes or {})
+    imported = _read(path, sizes or {}, weights_path)
     notify("writing the program")
     graph = replace(imported.graph, name=identifier(target.stem, "network"))
     written = write_source(graph, imported.comments)
-    notify("writing the weights")
-    weights = {written.names[name]: array for name, array in imported.weights.items()}
-    files = {
-        target: written.text.encode("utf-8"),
-        target.with_suffix(".safetensors"): serialize(weights),
-    }
+    files = {target: written.text.encode("utf-8")}
+    if imported.weights or not graph.parameters:
+        notify("writing the weights")
+        weights = {written.names[name]: array for name, array in imported.weights.items()}
+        files[target.with_suffix(".safetensors")] = serialize(weights)
     return Program(graph, written.text, files, imported.notices)
 
 
-def _read(path: Path, sizes: Mapping[str, int]) -> Imported:
+def _read(path: Path, sizes: Mapping[str, int], weights_path: Path | None) -> Imported:
     match path.suffix.lower():
+        case ".cfg":
+            from cnndsl.importers.darknet.importing import import_darknet
+
+            return import_darknet(path, weights_path, sizes)
         case ".onnx":
             from cnndsl.importers.onnx.importing import import_onnx
 

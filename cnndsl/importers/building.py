@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any
@@ -75,8 +75,10 @@ class NetworkBuilder:
     None, and so does every layer that reads a None: one mistake is reported once.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, weights_follow: bool = False) -> None:
+        """With `weights_follow` layers are added without weights, and the network has none."""
         self.name = identifier(name, "network")
+        self._weights_follow = weights_follow
         self.diagnostics = Diagnostics()
         self.comments: dict[str, str] = {}
         self.notices: list[str] = []
@@ -85,6 +87,7 @@ class NetworkBuilder:
         self._layers: dict[str, Layer] = {}
         self._inputs: list[Input] = []
         self._outputs: list[Output] = []
+        self._made_outputs: set[str] = set()
         self._types: dict[str, TensorType] = {}
         self._labels = Numbering()
         self._values = Numbering()
@@ -101,6 +104,15 @@ class NetworkBuilder:
     def layer_of(self, value: str) -> Layer | None:
         """Return the layer that makes a value; None for an input."""
         return self._layers.get(value)
+
+    @property
+    def layers(self) -> Collection[Layer]:
+        """The layers that were added."""
+        return self._layers.values()
+
+    def is_output(self, value: str) -> bool:
+        """Return whether a value is an output of the network already."""
+        return value in self._made_outputs
 
     def reserve(self, name: str) -> None:
         """Keep a name, such as a symbol's, from the values that are added later."""
@@ -184,6 +196,7 @@ class NetworkBuilder:
         outer = self._output_names.take(identifier(name, "output"))
         if value is not None:
             self._outputs.append(Output(outer, value, span))
+            self._made_outputs.add(value)
         return outer
 
     def finish(self, usual_sizes: tuple[tuple[str, int], ...] = ()) -> Imported:
@@ -198,10 +211,12 @@ class NetworkBuilder:
             specs = layer.op.parameters([self._types[i] for i in layer.inputs])
             names = tuple(f"{layer.owner.label}.{spec.role}" for spec in specs)
             if layer.owner is layer:
-                for name, spec, array in zip(names, specs, layer.weights, strict=True):
+                for name, spec in zip(names, specs, strict=True):
                     type = TensorType(DType.FLOAT32, spec.shape)
                     parameters.append(Parameter(Value(name, type), spec, layer.span))
-                    weights[name] = np.asarray(array, np.float32)
+                if not self._weights_follow:
+                    arrays = (np.asarray(array, np.float32) for array in layer.weights)
+                    weights.update(zip(names, arrays, strict=True))
             nodes.append(Node(layer.op, layer.inputs, names, layer.output, layer.label, layer.span))
         graph = Graph(
             self.name,
@@ -221,6 +236,8 @@ class NetworkBuilder:
         weights: Sequence[Array],
         span: Span | None,
     ) -> bool:
+        if self._weights_follow:
+            return True
         for spec, array in zip(specs, weights, strict=True):
             if array.shape != spec.shape:
                 self.error(

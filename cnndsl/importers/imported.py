@@ -14,9 +14,10 @@ class Imported:
     """A network that was read from another format.
 
     `graph` is a verified graph as a program's: ops of the language, none fused, parameters named
-    `layer.role`. `weights` holds a float32 array for each parameter, by its name. `comments` are
-    lines for the source text, by the label of the node they belong to, "" for the head of the file.
-    `notices` tell the user what is not quite as it was in the file.
+    `layer.role`. `weights` holds a float32 array for each parameter, by its name; none at all if
+    they are in another file, which was not given. `comments` are lines for the source text, by the
+    label of the node they belong to, "" for the head of the file. `notices` tell the user what is
+    not quite as it was in the file.
     """
 
     graph: Graph
