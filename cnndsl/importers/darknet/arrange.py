@@ -207,6 +207,12 @@ def _margin(o: Options, extent: Extent, wanted: int, key: str) -> tuple[int, int
     return (low, extent - wanted - low)
 
 
+def activation(o: Options, s: Importing) -> str | None:
+    word = activation_of(o, s, "linear")
+    x = s.before(o)
+    return None if o.failed else activate(o, s, x, word)
+
+
 def dropout(o: Options, s: Importing) -> str | None:
     rate = o.number("probability", 0.2)
     if not 0 <= rate < 1:
@@ -243,6 +249,7 @@ CASES: dict[str, Case] = {
     "reorg": reorg,
     "reorg3d": reorg3d,
     "crop": crop,
+    "activation": activation,
     "dropout": dropout,
     "empty": empty,
     "cost": empty,
