@@ -92,6 +92,8 @@ class Darknet:
     text: str
     weights: bytes = b""
     random: np.random.Generator | None = None
+    calm: bool = False
+    """Whether random kernels keep the size of what they read, as in deep networks."""
     written: list[NDArray[np.float32]] = field(default_factory=list)
     place: int = 0
 
@@ -126,17 +128,19 @@ class Darknet:
         wide = major * 10 + minor >= 2 and major < 1000 and minor < 1000
         self.place = 20 if wide else 16
 
-    def take(self, count: int, positive: bool = False) -> Array:
+    def take(self, count: int, positive: bool = False, taps: int = 4) -> Array:
+        """Return the next numbers; `taps` of them make a sum, if they are kernels."""
         if self.random is not None:
-            array = self.random.normal(size=count).astype(np.float32) * np.float32(0.5)
-            array = np.abs(array) + np.float32(0.05) if positive else array
+            spread = np.float32((2 / taps) ** 0.5 if self.calm else 0.5)
+            array = self.random.standard_normal(count, np.float32) * spread
+            array = np.abs(array) + np.float32(0.5 if self.calm else 0.05) if positive else array
             self.written.append(array)
             return array.astype(np.float64)
         end = self.place + 4 * count
         assert end <= len(self.weights), "the file is too short"
-        array = np.array(struct.unpack(f"<{count}f", self.weights[self.place : end]))
+        array = np.frombuffer(self.weights, "<f4", count, self.place)
         self.place = end
-        return array
+        return array.astype(np.float64)
 
     def file(self, version: tuple[int, int, int] = (0, 2, 0), seen: int = 7) -> bytes:
         """Return the random weights that were drawn as a .weights file."""
@@ -236,7 +240,7 @@ class Darknet:
             scale, mean = self.take(filters), self.take(filters)
             variance = self.take(filters, True)
         taps = c // groups * size * size
-        weight = self.take(filters * taps)
+        weight = self.take(filters * taps, taps=taps)
         if int(o.get("flipped", 0)):
             weight = weight.reshape(taps, filters).T
         kernels = weight.reshape(groups, filters // groups, taps)

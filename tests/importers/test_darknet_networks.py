@@ -69,13 +69,14 @@ def of(sections: str, height: int = 6, width: int = 8, channels: int = 4) -> str
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation(name: str, tmp_path: Path) -> None:
+def test_every_activation(name: str) -> None:
     text = of(f"[activation] activation={name}", 16, 16)
     imported = import_cfg(Source("net.cfg", text))
     image = picture(text) * 4
     (expected,) = Darknet(text).forward(image)
     (result,) = computed(imported, image)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+    write_source(imported.graph)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_sizes_are_open_as_far_as_they_can_be() -> None:
     assert str(fixed.inputs[0].value.type) == "float32[N, 4, 10, 8]"
 
 
-def test_vectors(tmp_path: Path) -> None:
+def test_vectors() -> None:
     text = "[net]\ninputs=5\n[connected]\noutput=3\nactivation=linear\n[softmax]\n"
     imported = import_cfg(Source("net.cfg", text))
     assert str(imported.graph.inputs[0].value.type) == "float32[N, 5]"

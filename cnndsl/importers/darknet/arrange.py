@@ -90,9 +90,9 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
         return None
     width, other = _known(mine.channels), _known(theirs.channels)
     if other > width:
-        return s.emit(o, Add(), x, s.emit(o, Slice(axis=1, start=0, stop=width), y))
+        return s.emit(o, Add(), s.emit(o, Slice(axis=1, start=0, stop=width), y), x)
     if other == width:
-        return s.emit(o, Add(), x, y)
+        return s.emit(o, Add(), y, x)
     both = s.emit(o, Add(), s.emit(o, Slice(axis=1, start=0, stop=other), x), y)
     return s.emit(o, Concat(), both, s.emit(o, Slice(axis=1, start=other), x))
 

@@ -47,10 +47,11 @@ def import_cfg(
     source: Source, weights: Path | None = None, sizes: Mapping[str, int] | None = None
 ) -> Imported:
     """Return the network of a .cfg file's text, as `import_darknet` does."""
-    found = Diagnostics()
-    sections = read_sections(source, found)
-    options = _checked(sections, source, found)
-    made = _Network(options, found, weights is not None, sizes or {}).run()
+    try:
+        made = _import(source, sizes or {})
+    except CompileError as error:
+        # Sections, keys and values are looked at one after the other: tell it line by line.
+        raise CompileError(sorted(error.diagnostics, key=_place)) from None
     if weights is None:
         notices = (*made.imported.notices, "no weights were read: --weights gives Darknet's file")
         return replace(made.imported, notices=notices)
@@ -60,6 +61,16 @@ def import_cfg(
     arrays = by_parameter(read_weights(weights, state.pieces), labels, shapes)
     ordered = {name: arrays[name] for name in shapes}
     return replace(made.imported, weights=ordered)
+
+
+def _import(source: Source, sizes: Mapping[str, int]) -> _Made:
+    found = Diagnostics()
+    options = _checked(read_sections(source, found), source, found)
+    return _Network(options, found, sizes).run()
+
+
+def _place(diagnostic: Diagnostic) -> int:
+    return -1 if diagnostic.span is None else diagnostic.span.start
 
 
 def _checked(sections: Sequence[Section], source: Source, found: Diagnostics) -> list[Options]:
@@ -107,7 +118,6 @@ class _Made:
 class _Network:
     options: list[Options]
     found: Diagnostics
-    has_weights: bool
     sizes: Mapping[str, int]
 
     def run(self) -> _Made:

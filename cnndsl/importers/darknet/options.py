@@ -11,10 +11,11 @@ from cnndsl.diagnostics import Diagnostic, Diagnostics, Span
 from cnndsl.importers.darknet.read import Entry, Section
 from cnndsl.importers.darknet.sections import all_keys, keys_of
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 _MOST_IN_LIST = 1_000
+_MOST_DIGITS = 18
 
 
 class Options:
@@ -79,7 +80,8 @@ class Options:
         entry = self.section.entries.get(key)
         if entry is None:
             return self._missing(key) if default is None else default
-        return self._whole(entry.value, entry.value_span, key, least)
+        value = self._whole(entry.value, entry.value_span, key, least)
+        return 1 if value is None else value
 
     def flag(self, key: str) -> bool:
         """Return whether a key is given as a number other than 0."""
@@ -102,7 +104,8 @@ class Options:
             text = part.strip()
             at = start + len(part) - len(part.lstrip())
             span = Span(entry.value_span.source, at, at + max(len(text), 1))
-            numbers.append((self._whole(text, span, key, None), span))
+            value = self._whole(text, span, key, None)
+            numbers += [] if value is None else [(value, span)]
             start += len(part) + 1
         return numbers
 
@@ -133,14 +136,17 @@ class Options:
         entry = self.section.entries.get(key)
         return default if entry is None else entry.value
 
-    def _whole(self, text: str, span: Span, key: str, least: int | None) -> int:
+    def _whole(self, text: str, span: Span, key: str, least: int | None) -> int | None:
+        """Return a whole number, or None after an error."""
         if not _WHOLE.fullmatch(text):
             self._wrong(key, "a whole number", text, span)
-            return 1
-        value = int(text)
-        if least is not None and value < least:
-            self.error("CNN307", f"{key} must be at least {least}, and is {value}", span)
-        return value
+        elif len(text) > _MOST_DIGITS:
+            self.error("CNN403", f"the number of {key} is too large", span)
+        elif least is not None and int(text) < least:
+            self.error("CNN307", f"{key} must be at least {least}, and is {int(text)}", span)
+        else:
+            return int(text)
+        return None
 
     def _missing(self, key: str) -> int:
         self.failed = True

@@ -16,6 +16,7 @@ from cnndsl.importers.writing.model import (
     Literal,
     Parameter,
     Repeat,
+    Scale,
 )
 
 LONGEST_PERIOD = 64
@@ -104,9 +105,13 @@ def _chains(body: Body, periods: Sequence[int]) -> list[tuple[int, int, int]]:
     layers = [numbers.setdefault(item.layer, len(numbers)) for item in items]
     reads = Counter(v for item in items for v in item.operands)
     reads.update(body.results)
-    # Whether an item reads the one before it, all of it, and nothing else does.
+    # Whether an item reads the one before it, all of it, and nothing else does; arithmetic with
+    # numbers is no link of a chain.
     linked = [False] + [
-        b.operands == a.results and all(reads[v] == 1 for v in a.results)
+        b.operands == a.results
+        and all(reads[v] == 1 for v in a.results)
+        and not isinstance(a.layer, Scale)
+        and not isinstance(b.layer, Scale)
         for a, b in pairwise(items)
     ]
     found: list[tuple[int, int, int]] = []
