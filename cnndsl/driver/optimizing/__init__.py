@@ -1,0 +1,1 @@
+"""Make a network cheaper, and say what that costs."""

@@ -1,0 +1,119 @@
+"""Look at every layer of a network: what it could become, and what that would lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.factorize.candidates import (
+    Candidate,
+    Place,
+    Refused,
+    chain_cost_of,
+    places,
+    ranks_to_try,
+    refusal,
+)
+from cnndsl.factorize.decompose import WeightScheme
+from cnndsl.factorize.factors import layer_cost
+from cnndsl.factorize.scheme import EXACT_BELOW, Label, Ranks, Scheme
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.base import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The layers of a network, the candidates of each (the first leaves it as it is), and refusals."""
+
+    places: tuple[Place, ...]
+    candidates: tuple[tuple[Candidate, ...], ...]
+    refused: tuple[Refused, ...]
+
+
+def survey(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    schemes: Sequence[Scheme],
+    sizes: Mapping[str, int],
+    notify: Callable[[str], None] = lambda _: None,
+) -> Survey:
+    """Return all candidates with their errors; raises CompileError with all that is wrong.
+
+    Weights may be missing for schemes that make another network; those that decompose need them.
+    """
+    found, refused = places(graph, sizes)
+    _require_weights(graph, weights, schemes)
+    problems: list[Diagnostic] = []
+    candidates: list[tuple[Candidate, ...]] = []
+    for number, place in enumerate(found, start=1):
+        notify(f"layer {number} of {len(found)}: {place.label}")
+        own = [Candidate(scheme=None, ranks=(), cost=place.dense, error=0.0, label=Label.EXACT)]
+        for scheme in schemes:
+            reason = refusal(place, scheme)
+            if reason is not None:
+                refused.append(Refused(place.label, scheme.name, reason))
+                continue
+            try:
+                made = list(_candidates(place, scheme, weights))
+            except CompileError as error:
+                problems += [d for d in error.diagnostics if d not in problems]
+                continue
+            if not made:
+                reason = "no rank makes it cheaper"
+                refused.append(Refused(place.label, scheme.name, reason))
+            own += made
+        candidates.append(tuple(own))
+    if problems:
+        raise CompileError(problems)
+    return Survey(tuple(found), tuple(candidates), tuple(refused))
+
+
+def _candidates(
+    place: Place, scheme: Scheme, weights: Mapping[str, Array]
+) -> Iterator[Candidate]:
+    ranks = list(ranks_to_try(place, scheme))
+    if not ranks:
+        return
+    errors: Sequence[float | None] = [None] * len(ranks)
+    if isinstance(scheme, WeightScheme):
+        errors = scheme.errors(place.uses[0], *tensors_of(place, weights), ranks)
+    for chosen, error in zip(ranks, errors, strict=True):
+        yield Candidate(
+            scheme=scheme,
+            ranks=chosen,
+            cost=chain_cost_of(place, scheme, chosen),
+            error=error,
+            label=label_of(error),
+        )
+
+
+def label_of(error: float | None) -> Label:
+    """Return what a candidate of some error does to results."""
+    if error is None:
+        return Label.RETRAIN
+    return Label.EXACT if error <= EXACT_BELOW else Label.APPROXIMATE
+
+
+def tensors_of(place: Place, weights: Mapping[str, Array]) -> tuple[Array, Array | None]:
+    """Return a layer's weight and bias."""
+    weight, *bias = (weights[name] for name in place.key)
+    return weight, bias[0] if bias else None
+
+
+def _require_weights(
+    graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]
+) -> None:
+    decomposing = [scheme.name for scheme in schemes if isinstance(scheme, WeightScheme)]
+    if decomposing and any(p.value.name not in weights for p in graph.parameters):
+        raise CompileError(
+            Diagnostic(
+                code="CNN602",
+                message=f"{', '.join(decomposing)} "
+                f"{'decompose' if len(decomposing) > 1 else 'decomposes'} trained weights, "
+                "and none are given",
+                help="give them with --weights, or ask for another network with --retrain",
+            )
+        )
+
+
