@@ -21,6 +21,7 @@ COMMANDS = {
     "plot": "Draw a diagram of the network.",
     "import": "Turn an ONNX model into a program and its weights.",
     "compile": "Write a Python module of Numba kernels, or ONNX.",
+    "optimize": "Make a network cheaper, and say what that costs.",
     "init": "Write random weights for a program.",
     "weights": "List, convert and map the tensors of weights files.",
     "run": "Run a program on an array or a photograph.",

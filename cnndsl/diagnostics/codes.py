@@ -72,6 +72,7 @@ CODES: dict[str, str] = {
     "CNN605": "a mapping of names is wrong",
     # factorization
     "CNN651": "a budget is malformed",
+    "CNN652": "a budget cannot be met",
     "CNN661": "weights or inputs hold no usable numbers",
     # targets
     "CNN701": "the target is not built yet",

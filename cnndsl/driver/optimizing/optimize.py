@@ -83,9 +83,7 @@ def optimize(
     )
 
 
-def _problem(
-    graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity
-) -> Problem:
+def _problem(graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity) -> Problem:
     """Return what there is to choose from; the rest is what no choice changes."""
     summary = summarize(graph, sizes)
     whole = {

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.factorize.catalog import WEIGHT_SCHEMES
 from cnndsl.factorize.choosing.budget import Budget, Quantity
 from cnndsl.factorize.scheme import Scheme
-from cnndsl.factorize.schemes import SCHEMES
+
+SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in WEIGHT_SCHEMES}
 
 ACCEPT = ("predicted", "measured")
 

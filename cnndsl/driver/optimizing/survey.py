@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.factorize.candidates import (
@@ -16,15 +16,17 @@ from cnndsl.factorize.candidates import (
     refusal,
 )
 from cnndsl.factorize.decompose import WeightScheme
-from cnndsl.factorize.factors import layer_cost
-from cnndsl.factorize.scheme import EXACT_BELOW, Label, Ranks, Scheme
+from cnndsl.factorize.scheme import EXACT_BELOW, Label, Scheme
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The layers of a network, the candidates of each (the first leaves it as it is), and refusals."""
+    """The layers of a network, the candidates of each, and refusals.
+
+    The first candidate of each leaves it as it is.
+    """
 
     places: tuple[Place, ...]
     candidates: tuple[tuple[Candidate, ...], ...]
@@ -38,10 +40,7 @@ def survey(
     sizes: Mapping[str, int],
     notify: Callable[[str], None] = lambda _: None,
 ) -> Survey:
-    """Return all candidates with their errors; raises CompileError with all that is wrong.
-
-    Weights may be missing for schemes that make another network; those that decompose need them.
-    """
+    """Return all candidates with their errors; raises CompileError with all that is wrong."""
     found, refused = places(graph, sizes)
     _require_weights(graph, weights, schemes)
     problems: list[Diagnostic] = []
@@ -69,9 +68,7 @@ def survey(
     return Survey(tuple(found), tuple(candidates), tuple(refused))
 
 
-def _candidates(
-    place: Place, scheme: Scheme, weights: Mapping[str, Array]
-) -> Iterator[Candidate]:
+def _candidates(place: Place, scheme: Scheme, weights: Mapping[str, Array]) -> Iterator[Candidate]:
     ranks = list(ranks_to_try(place, scheme))
     if not ranks:
         return
@@ -101,9 +98,7 @@ def tensors_of(place: Place, weights: Mapping[str, Array]) -> tuple[Array, Array
     return weight, bias[0] if bias else None
 
 
-def _require_weights(
-    graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]
-) -> None:
+def _require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]) -> None:
     decomposing = [scheme.name for scheme in schemes if isinstance(scheme, WeightScheme)]
     if decomposing and any(p.value.name not in weights for p in graph.parameters):
         raise CompileError(
@@ -112,8 +107,6 @@ def _require_weights(
                 message=f"{', '.join(decomposing)} "
                 f"{'decompose' if len(decomposing) > 1 else 'decomposes'} trained weights, "
                 "and none are given",
-                help="give them with --weights, or ask for another network with --retrain",
+                help="give them with --weights",
             )
         )
-
-

@@ -30,10 +30,7 @@ class Problem:
     def dense(self) -> float:
         """What the whole network costs if nothing is changed."""
         return self.rest + sum(
-            amount(c, self.quantity)
-            for found in self.candidates
-            for c in found
-            if c.scheme is None
+            amount(c, self.quantity) for found in self.candidates for c in found if c.scheme is None
         )
 
 
