@@ -200,6 +200,16 @@ def _svg_mark(f: BinaryIO) -> bool:
     return _SVG_MARK.match(f.read(4096)) is not None
 
 
+def _html_mark(f: BinaryIO) -> bool:
+    mark = f"<!DOCTYPE html>\n<!-- {PICTURE_MARK}".encode()
+    return f.read(len(mark)) == mark
+
+
+def _markdown_mark(f: BinaryIO) -> bool:
+    mark = f"<!-- {PICTURE_MARK}".encode()
+    return f.read(len(mark)) == mark
+
+
 def _dot_mark(f: BinaryIO) -> bool:
     mark = f"// {PICTURE_MARK}".encode()
     return f.read(len(mark)) == mark
@@ -250,6 +260,8 @@ _MARKS: dict[str, Callable[[BinaryIO], bool]] = {
     ".json": _json_mark,
     ".onnx": _onnx_mark,
     ".svg": _svg_mark,
+    ".html": _html_mark,
+    ".md": _markdown_mark,
     ".dot": _dot_mark,
     ".gv": _dot_mark,
     ".mmd": _mermaid_mark,

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 from cnndsl.analysis.cost import summarize
-from cnndsl.cli.options import examples, force_option, json_option, settings_option
+from cnndsl.cli.options import (
+    examples,
+    force_option,
+    json_option,
+    settings_option,
+    sizes_of,
+)
 from cnndsl.cli.report import Report, progress
 from cnndsl.driver.import_ import import_file
 from cnndsl.elaborate.inputs import Setting
@@ -59,7 +65,7 @@ def command(
     if weights is not None and file.suffix.lower() == ".onnx":
         raise click.UsageError(f"--weights serves .cfg files; {file} holds its weights itself")
     with progress(f"importing {file.name}") as notify:
-        program = import_file(file, output, _sizes(settings), notify, weights)
+        program = import_file(file, output, sizes_of(settings), notify, weights)
         notify("writing files")
         write_files(program.files, force=force)
     summary = summarize(program.graph)
@@ -90,12 +96,3 @@ def command(
             click.echo(f"{word} {name}: {type_}")
     for notice in program.notices:
         click.echo(f"note: {notice}")
-
-
-def _sizes(settings: Mapping[str, Setting]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for name, value in settings.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise click.UsageError(f"--set {name}={value}: a size is a whole number from 1 on")
-        sizes[name] = value
-    return sizes

@@ -76,6 +76,16 @@ settings_option = click.option(
 )
 
 
+def sizes_of(settings: Mapping[str, Setting]) -> dict[str, int]:
+    """Return settings as sizes of symbols, where there are no parameters to set."""
+    sizes: dict[str, int] = {}
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise click.UsageError(f"--set {name}={value}: a size is a whole number from 1 on")
+        sizes[name] = value
+    return sizes
+
+
 @dataclass(frozen=True, slots=True)
 class WeightsSource:
     """Where weights come from, as options say it; `seed` is None where it was not given."""

@@ -65,9 +65,7 @@ def rewrite(
         for (_, parameters), tensors in zip(chain, replacement.tensors or (), strict=False):
             for p in parameters:
                 known[p.value.name] = np.asarray(tensors[p.spec.role], np.float32)
-    result = replace(
-        graph, nodes=tuple(nodes), parameters=tuple(_parameters(graph, owned))
-    )
+    result = replace(graph, nodes=tuple(nodes), parameters=tuple(_parameters(graph, owned)))
     verify(result)
     order = (p.value.name for p in result.parameters)
     return Rewritten(result, {name: known[name] for name in order if name in known}, made)

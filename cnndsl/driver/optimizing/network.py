@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
@@ -13,6 +13,7 @@ from cnndsl.driver.import_ import read_model
 from cnndsl.driver.load import load
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.trained import weights_for
+from cnndsl.elaborate.inputs import Setting
 from cnndsl.importers.writing.write import write_source
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -41,13 +42,13 @@ class Network:
 def read_network(path: Path, choice: Choice, *, with_weights: bool) -> Network:
     """Return the network of a program or ONNX model; raises CompileError.
 
-    A model holds its weights; a program has those that `choice` says, if `with_weights`.
+    A model holds its weights; a program has those that `choice` says, if `with_weights`. Settings
+    of a model are the usual sizes of its symbols, which stay open.
     """
     if path.suffix.lower() in MODELS:
-        sizes = {name: int(value) for name, value in choice.settings.items()}
-        imported = read_model(path, sizes)
+        imported = read_model(path, {})
         return Network(
-            imported.graph,
+            _sized(imported.graph, choice.settings),
             imported.weights,
             imported.comments.get("", ""),
             notices=imported.notices,
@@ -97,6 +98,23 @@ def _summary(outcome: Outcome) -> str:
         f"Factorized by cnndsl optimize ({outcome.request.budget}): {changed} layers, "
         f"parameters {before.params:_} -> {after.params:_}, MACs {before.macs} -> {after.macs}"
     )
+
+
+def _sized(graph: Graph, settings: Mapping[str, Setting]) -> Graph:
+    unknown = [name for name in settings if name not in graph.symbols]
+    if unknown:
+        raise CompileError(
+            Diagnostic(
+                code="CNN317",
+                message=f"{name[:50]!a} is no symbol of the model's inputs",
+                help=f"its symbols are {', '.join(graph.symbols)}"
+                if graph.symbols
+                else "all its sizes are fixed",
+            )
+            for name in unknown
+        )
+    sizes = {name: int(value) for name, value in settings.items()}
+    return replace(graph, usual_sizes=tuple(sorted({**dict(graph.usual_sizes), **sizes}.items())))
 
 
 def _head(text: str) -> str:

@@ -11,6 +11,7 @@ from cnndsl.factorize.choosing.budget import Budget, Quantity
 from cnndsl.factorize.choosing.convex import path
 from cnndsl.factorize.choosing.knapsack import least_error
 from cnndsl.factorize.choosing.option import Choice, Option
+from cnndsl.factorize.scheme import EXACT_BELOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def option(candidate: Candidate, quantity: Quantity) -> Option:
 
 
 def loss(error: float | None) -> float:
-    """Return the loss of a relative error."""
-    if error is None:
+    """Return the loss of a relative error; none where it is rounding."""
+    if error is None or error <= EXACT_BELOW:
         return 0.0
     return -log1p(-(error**2)) if error < 1 else inf
 

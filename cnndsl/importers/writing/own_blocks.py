@@ -1,17 +1,19 @@
 """Keep the blocks that a graph came from: runs of nodes that are uses of one block stay such.
 
-A program that was elaborated knows, node by node, which blocks it expanded. Uses that became the
-same layers, wired alike, become uses of one block again; uses that became something else get a
-block of their own. A block that was used once is not kept: its layers stand where it was used.
+A program that was elaborated knows, node by node, which blocks it expanded. Of a block that was
+used more than once, uses that became the same layers, wired alike, become uses of one block again;
+a use that became something else gets a block of its own. A block that was used once is not kept,
+nor a use of its own kind that is made of blocks alone: their layers stand where they were used.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 
 from cnndsl.importers.writing.kinds import Kinds
-from cnndsl.importers.writing.model import Draft
+from cnndsl.importers.writing.model import BlockUse, Draft
 from cnndsl.importers.writing.reroll import make_block, scored
 from cnndsl.importers.writing.windows import Repetition, Sight, Window, wiring
 from cnndsl.ir.graph import Graph, Node
@@ -27,12 +29,13 @@ def keep_blocks(draft: Draft, graph: Graph) -> None:
     """Make blocks of the uses of blocks in a draft that has one item for each node, in order."""
     nodes = {node.label: node for node in graph.nodes}
     places = [_uses(nodes[item.labels[0]]) for item in draft.network.items]
+    counts = Counter(name for _, name in {use for uses in places for use in uses})
     # What an item is called is of no more use: a part of a block is not to get the block's name.
     draft.network.items[:] = [replace(item, labels=("", "")) for item in draft.network.items]
     for depth in range(max(map(len, places), default=0), 0, -1):
         kinds = Kinds(any_kernel=False)
         left_alone: set[object] = set()
-        while _keep_one(draft, places, depth, kinds, left_alone):
+        while _keep_one(draft, places, depth, counts, kinds, left_alone):
             pass
 
 
@@ -44,7 +47,12 @@ def _uses(node: Node) -> tuple[_Use, ...]:
 
 
 def _keep_one(
-    draft: Draft, places: list[tuple[_Use, ...]], depth: int, kinds: Kinds, left_alone: set[object]
+    draft: Draft,
+    places: list[tuple[_Use, ...]],
+    depth: int,
+    counts: Mapping[str, int],
+    kinds: Kinds,
+    left_alone: set[object],
 ) -> bool:
     """Make one block of uses that are alike; return whether there were any."""
     sight = Sight.of(draft.network, kinds)
@@ -57,7 +65,10 @@ def _keep_one(
             alike[use[1], length, code].append(Window(0, start))
     for key, windows in alike.items():
         name, length, _ = key
-        if len(windows) < 2 or key in left_alone:
+        if counts[name] < 2 or key in left_alone:
+            continue
+        window = sight.window(windows[0].start, length)
+        if len(windows) < 2 and all(isinstance(item.layer, BlockUse) for item in window):
             continue
         left_alone.add(key)
         repetition = Repetition(length, tuple(windows))

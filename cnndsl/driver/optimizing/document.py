@@ -1,0 +1,255 @@
+"""The report of an optimisation: sections of text, tables and charts, however they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cnndsl.driver.optimizing.orders import orders, verdict
+from cnndsl.driver.optimizing.outcome import Decision, Outcome
+from cnndsl.factorize.choosing.baselines import greedy, uniform
+from cnndsl.factorize.choosing.choose import amount, chosen, ladder
+from cnndsl.factorize.choosing.option import Choice, Unreachable
+from cnndsl.factorize.scheme import Label
+from cnndsl.pictures.chart import Chart, Series
+from cnndsl.types.extents import Extent
+
+MEANING = {
+    Label.EXACT: "the same function, up to rounding",
+    Label.APPROXIMATE: "close to it, by the errors below",
+    Label.RETRAIN: "another network: useless before it is trained",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings; a column is (heading, whether it holds numbers)."""
+
+    columns: tuple[tuple[str, bool], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    table: Table | None = None
+    chart: Chart | None = None
+
+
+def document(outcome: Outcome) -> tuple[Section, ...]:
+    """Return the whole report."""
+    return (
+        Section(
+            f"{outcome.before.name}, {outcome.request.budget}",
+            (f"{outcome.label.value}: {MEANING[outcome.label]}.",),
+            totals(outcome),
+        ),
+        Section("Layers", (), layers(outcome)),
+        Section("Error against cost", _chart_text(outcome), chart=chart(outcome)),
+        Section(
+            "Which order has fewer parameters?",
+            (
+                "A bottleneck of r channels may come before the kernel or behind it. Each row has "
+                "what either order takes for each channel, and the largest r that saves anything.",
+            ),
+            _orders(outcome),
+        ),
+        *_left_alone(outcome),
+    )
+
+
+def totals(outcome: Outcome) -> Table:
+    """Return what the network took before and after."""
+    before, after = outcome.figures_before, outcome.figures_after
+    rows = [
+        _compared("parameters", before.summary.params, after.summary.params),
+        _compared("MACs", before.summary.macs, after.summary.macs),
+        _compared("weights, bytes", before.summary.weight_bytes, after.summary.weight_bytes),
+    ]
+    if before.peak_memory_bytes is not None and after.peak_memory_bytes is not None:
+        rows.append(
+            _compared("planned memory, bytes", before.peak_memory_bytes, after.peak_memory_bytes)
+        )
+    for o in outcome.graph.outputs:
+        fields = [_field(f.fields.of(o.value)) if f.fields else "" for f in (before, after)]
+        if fields[0]:
+            same = "same" if fields[0] == fields[1] else "changed"
+            rows.append((f"receptive field of {o.name}", fields[0], fields[1], same))
+    return Table(
+        (("whole network", False), ("before", True), ("after", True), ("ratio", True)), tuple(rows)
+    )
+
+
+def layers(outcome: Outcome) -> Table:
+    """Return a row for each layer that schemes look at."""
+    measured = any(d.measured_s for d in outcome.decisions)
+    columns = [
+        ("layer", False),
+        ("becomes", False),
+        ("params", True),
+        ("params after", True),
+        ("MACs", True),
+        ("MACs after", True),
+        *([("measured", True)] if measured else []),
+        ("error", True),
+        ("label", False),
+    ]
+    return Table(tuple(columns), tuple(tuple(_row(d, measured)) for d in outcome.decisions))
+
+
+def _row(d: Decision, measured: bool) -> Iterator[str]:
+    yield d.place.label
+    yield str(d.chosen) if d.is_changed else "-"
+    yield f"{d.dense.cost.params:,}"
+    yield f"{d.chosen.cost.params:,}" if d.is_changed else ""
+    yield f"{d.dense.cost.macs:,}"
+    yield f"{d.chosen.cost.macs:,}" if d.is_changed else ""
+    if measured:
+        yield "" if d.measured_s is None else f"{d.measured_s[0] / d.measured_s[1]:.2f}x"
+    yield error_text(d)
+    yield d.chosen.label.value if d.is_changed else ""
+
+
+def error_text(d: Decision) -> str:
+    """Return a layer's relative error."""
+    if not d.is_changed or d.chosen.error is None:
+        return ""
+    return f"{d.chosen.error:.2e}" if d.chosen.error < 1e-3 else f"{d.chosen.error:.4f}"
+
+
+def chart(outcome: Outcome) -> Chart:
+    """Return the chart of what other budgets would have given, and other ways to choose."""
+    problem, quantity = outcome.problem, outcome.request.quantity
+    dense = problem.dense
+    series = []
+    front = [_point(outcome, c) for c in ladder(problem)]
+    series.append(Series("best for each budget", tuple(front), line=True))
+    budget = outcome.request.budget.amount(dense) - problem.rest
+    series.append(Series("chosen", (_point(outcome, outcome.choice),)))
+    for name, solve in (("greedy", greedy), ("same share everywhere", uniform)):
+        try:
+            series.append(Series(name, (_point(outcome, solve(problem.groups, budget)),)))
+        except Unreachable:
+            continue
+    return Chart(
+        f"{outcome.before.name}: loss against {quantity.value}",
+        f"{quantity.value}, share of {dense:.4g}",
+        "loss: -log of the energy kept",
+        tuple(series),
+    )
+
+
+def _point(outcome: Outcome, choice: Choice) -> tuple[float, float]:
+    problem = outcome.problem
+    options = [g[i] for g, i in zip(problem.groups, choice, strict=True)]
+    spent = problem.rest + sum(o.cost for o in options)
+    return spent / problem.dense, sum(o.error for o in options)
+
+
+def _chart_text(outcome: Outcome) -> tuple[str, ...]:
+    picked = chosen(outcome.problem, outcome.choice)
+    spent = outcome.problem.rest + sum(amount(c, outcome.request.quantity) for c in picked)
+    return (
+        "The loss of a layer is -log(1 - error^2); those of all layers add up. "
+        f"Chosen: {spent / outcome.problem.dense:.4g} of the cost.",
+    )
+
+
+def _orders(outcome: Outcome) -> Table:
+    rows = [
+        (
+            d.place.label,
+            o.form,
+            f"{o.params_formula} = {o.params_each:_} r",
+            f"{o.macs_each:_} r",
+            f"{o.break_even_params:,}" if o.break_even_params else "none",
+            f"{o.break_even_macs:,}" if o.break_even_macs else "none",
+        )
+        for d in outcome.decisions
+        for o in orders(d.place)
+    ]
+    columns = (
+        ("layer", False),
+        ("order", False),
+        ("parameters", False),
+        ("MACs", True),
+        ("r, params", True),
+        ("r, MACs", True),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _left_alone(outcome: Outcome) -> Iterator[Section]:
+    """Yield the section of refusals, if there are any: a row for each layer and reason."""
+    schemes: dict[tuple[str, str], list[str]] = {}
+    for refused in (*outcome.refused, *(r for d in outcome.decisions for r in d.refused)):
+        schemes.setdefault((refused.label, refused.reason), []).append(refused.scheme)
+    rows = tuple(
+        (label, ", ".join(names) if all(names) else "all", reason)
+        for (label, reason), names in schemes.items()
+    )
+    if rows:
+        columns = (("layer", False), ("scheme", False), ("why", False))
+        yield Section("Where schemes do not apply", (), Table(columns, rows))
+
+
+def explanation(outcome: Outcome, label: str) -> Section | None:
+    """Return why a layer became what it is; None for a layer that no scheme looks at."""
+    d = next((d for d in outcome.decisions if label in [u.label for u in d.place.uses]), None)
+    if d is None:
+        return None
+    became = f"becomes {d.chosen}" if d.is_changed else "is left as it is"
+    text = [f"{label} {became}."]
+    if not d.is_changed:
+        text.append(_why_left(d))
+    found = orders(d.place)
+    text += [
+        f"{o.form}: {o.params_formula} = {o.params_each:_} r parameters, {o.macs_each:_} r MACs; "
+        f"fewer parameters for r up to {o.break_even_params}, "
+        f"fewer MACs for r up to {o.break_even_macs}"
+        for o in found
+    ]
+    if said := verdict(d.place, found):
+        text.append(said)
+    text += [f"{r.scheme}: {r.reason}" for r in d.refused]
+    rows = tuple(
+        (
+            ("* " if c is d.chosen else "") + c.name,
+            "x".join(map(str, c.ranks)),
+            f"{c.cost.params:,}",
+            f"{c.cost.macs:,}",
+            "" if c.error is None else f"{c.error:.4f}",
+        )
+        for c in d.candidates
+    )
+    columns = (
+        ("scheme", False),
+        ("ranks", True),
+        ("params", True),
+        ("MACs", True),
+        ("error", True),
+    )
+    return Section(label, tuple(text), Table(columns, rows))
+
+
+def _why_left(d: Decision) -> str:
+    if len(d.candidates) == 1:
+        return "No scheme makes it cheaper."
+    return (
+        f"{len(d.candidates) - 1} candidates are cheaper; the budget is met with less loss "
+        "in other layers."
+    )
+
+
+def _compared(what: str, before: Extent, after: Extent) -> tuple[str, str, str, str]:
+    if isinstance(before, int) and isinstance(after, int) and before:
+        return what, f"{before:,}", f"{after:,}", f"{after / before:.3f}x"
+    return what, str(before), str(after), ""
+
+
+def _field(found: object) -> str:
+    pixels = getattr(found, "receptive_field_px", ())
+    return "x".join(map(str, pixels))
