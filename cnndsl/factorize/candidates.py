@@ -11,6 +11,7 @@ from cnndsl.factorize.factors import layer_cost
 from cnndsl.factorize.layer import Layer, layer_of, refusal_of_op
 from cnndsl.factorize.rewrite import Key, owner
 from cnndsl.factorize.scheme import Label, RankLimit, Ranks, Scheme
+from cnndsl.factorize.schemes.cp import Cp3, Cp4
 from cnndsl.ir.graph import Graph
 from cnndsl.types.extents import Extent
 
@@ -18,8 +19,10 @@ LANES = 16
 """Channels that a vector of AVX-512 holds: a rank that fills vectors costs no time for nothing."""
 
 _MOST_RANKS = 24
-_MOST_RANKS_EACH = 8
+_MOST_RANKS_EACH = 5
 """Of schemes with several ranks."""
+_MOST_RANKS_ITERATED = 6
+"""Of schemes that are computed by iteration, which takes seconds for a large layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,8 @@ def ranks_to_try(place: Place, scheme: Scheme) -> Iterator[Ranks]:
         for found in zip(*limits, strict=True)
     ]
     most = _MOST_RANKS if len(joint) < 2 else _MOST_RANKS_EACH
+    if isinstance(scheme, Cp3 | Cp4):
+        most = _MOST_RANKS_ITERATED
     dense = place.dense
     # The cheapest first: where all other ranks are least, one grows as long as that saves.
     axes = []

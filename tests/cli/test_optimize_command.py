@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Command
 
-HALF = ("--factorize", "--budget", "macs=0.5x")
+HALF = ("--factorize", "spatial_svd,channel_output", "--budget", "macs=0.5x")
 
 
 def test_a_program_becomes_smaller(cnndsl: Command) -> None:

@@ -46,8 +46,11 @@ output scores = features -> global_avgpool -> dense(10)
 """
 
 
+FAST = ("spatial_svd", "channel_output", "channel_input")
+
+
 def request(budget: str, *schemes: str) -> Request:
-    return Request(schemes=schemes_named(schemes), budget=parse_budget(budget))
+    return Request(schemes=schemes_named(schemes or FAST), budget=parse_budget(budget))
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +132,8 @@ def test_the_program_keeps_its_head_and_its_blocks(
         "# A network of two stages.\n# It has a head of two lines.\n"
         "# Factorized by cnndsl optimize (macs=0.5x): "
     )
-    assert "block unit(x, rank) {" in text
-    assert "-> unit(12) -> unit(16) -> maxpool2x2" in text
+    assert "block unit(x, rank, rank_2) {" in text
+    assert "-> unit(3, 16) -> unit(32, 32) -> maxpool2x2" in text
     for path, content in files.items():
         path.write_bytes(content)
     made = load(tmp_path / "small.cnn")
