@@ -19,10 +19,9 @@ from cnndsl.cli.options import (
 )
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.driver.import_ import SUFFIXES as MODELS
 from cnndsl.driver.optimizing import document, render
 from cnndsl.driver.optimizing.document import Section
-from cnndsl.driver.optimizing.network import OUTPUTS, read_network, written
+from cnndsl.driver.optimizing.network import OUTPUTS, is_model, read_network, written
 from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.optimizing.request import Request, schemes_named
@@ -102,7 +101,7 @@ def command(
         raise click.UsageError("say how small it must become: --budget macs=0.5x, for example")
     _check_paths(file, output, document_path, source)
     request = _request(factorize, budget)
-    if file.suffix.lower() in MODELS:
+    if is_model(file):
         sizes_of(settings)
     with progress(f"optimizing {file.name}") as notify:
         notify("reading")
@@ -154,7 +153,7 @@ def _check_paths(
         raise click.UsageError(
             f"--report {document_path} ends in neither {' nor '.join(render.SUFFIXES)}"
         )
-    if file.suffix.lower() in MODELS and source.is_given:
+    if is_model(file) and source.is_given:
         raise click.UsageError(f"{file.name} holds its weights: give no --weights and no --seed")
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.choice import Choice
-from cnndsl.driver.import_ import SUFFIXES as MODELS
-from cnndsl.driver.import_ import read_model
 from cnndsl.driver.load import load
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.trained import weights_for
@@ -21,6 +19,11 @@ from cnndsl.weights.safetensors import serialize
 
 OUTPUTS = (".cnn", ".onnx")
 """What an optimised network can be written as."""
+
+
+def is_model(path: Path) -> bool:
+    """Tell whether a file is a model that holds its weights, by its suffix."""
+    return path.suffix.lower() == ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,10 @@ def read_network(path: Path, choice: Choice, *, with_weights: bool) -> Network:
     A model holds its weights; a program has those that `choice` says, if `with_weights`. Settings
     of a model are the usual sizes of its symbols, which stay open.
     """
-    if path.suffix.lower() in MODELS:
-        imported = read_model(path, {})
+    if is_model(path):
+        from cnndsl.importers.onnx.importing import import_onnx
+
+        imported = import_onnx(path, {})
         return Network(
             _sized(imported.graph, choice.settings),
             imported.weights,
