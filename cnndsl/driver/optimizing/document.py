@@ -217,7 +217,7 @@ def explanation(outcome: Outcome, label: str) -> Section | None:
     text += [f"{r.scheme}: {r.reason}" for r in d.refused]
     rows = tuple(
         (
-            ("* " if c is d.chosen else "") + c.name,
+            ("* " if (c.scheme, c.ranks) == (d.chosen.scheme, d.chosen.ranks) else "") + c.name,
             "x".join(map(str, c.ranks)),
             f"{c.cost.params:,}",
             f"{c.cost.macs:,}",

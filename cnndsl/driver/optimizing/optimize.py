@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from cnndsl.analysis.cost import summarize
 from cnndsl.analysis.sizes import required_sizes
@@ -11,7 +12,7 @@ from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.figures import figures_if_planned
 from cnndsl.driver.optimizing.outcome import Decision, Outcome
 from cnndsl.driver.optimizing.request import Request
-from cnndsl.driver.optimizing.survey import Survey, survey, tensors_of
+from cnndsl.driver.optimizing.survey import Survey, label_of, survey, tensors_of
 from cnndsl.factorize.candidates import Refused, known
 from cnndsl.factorize.choosing.budget import Quantity
 from cnndsl.factorize.choosing.choose import Problem, amount, chosen, within
@@ -50,6 +51,13 @@ def optimize(
             replacements[place.key] = Replacement(made.factors, made.tensors)
         elif scheme is not None:
             replacements[place.key] = Replacement(scheme.factors(layer, candidate.ranks))
+    # What was chosen by an estimate is reported as it is.
+    picked = [
+        candidate
+        if (made := decompositions.get(place.key)) is None
+        else replace(candidate, error=error_of(made), label=label_of(error_of(made)))
+        for place, candidate in zip(looked.places, picked, strict=True)
+    ]
     rewritten = rewrite(graph, weights, replacements)
     refusals: dict[str, list[Refused]] = defaultdict(list)
     for refused in looked.refused:
@@ -81,6 +89,11 @@ def optimize(
         figures_before=figures_if_planned(graph)[0],
         figures_after=figures_if_planned(rewritten.graph)[0],
     )
+
+
+def error_of(made: Decomposition) -> float:
+    """Return the error to report: of the outputs that were seen, else of the kernel."""
+    return made.error if made.output_error is None else made.output_error
 
 
 def _problem(graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity) -> Problem:

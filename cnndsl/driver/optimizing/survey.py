@@ -16,6 +16,7 @@ from cnndsl.factorize.candidates import (
     refusal,
 )
 from cnndsl.factorize.decompose import WeightScheme
+from cnndsl.factorize.estimates import estimated_errors
 from cnndsl.factorize.scheme import EXACT_BELOW, Label, Scheme
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -74,7 +75,7 @@ def _candidates(place: Place, scheme: Scheme, weights: Mapping[str, Array]) -> I
         return
     errors: Sequence[float | None] = [None] * len(ranks)
     if isinstance(scheme, WeightScheme):
-        errors = scheme.errors(place.uses[0], *tensors_of(place, weights), ranks)
+        errors = estimated_errors(scheme, place.uses[0], *tensors_of(place, weights), ranks)
     for chosen, error in zip(ranks, errors, strict=True):
         yield Candidate(
             scheme=scheme,

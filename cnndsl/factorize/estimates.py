@@ -1,0 +1,81 @@
+"""Errors of a scheme at many ranks at once, for choosing among them.
+
+Truncated singular value decompositions lose the energy of what is cut off, so one decomposition
+tells the error of every rank. Of Tucker-2 it is that of the higher-order SVD, which iteration then
+improves a little. The other schemes are computed at a few ranks; in between, the logarithm of the
+error is taken to be linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnndsl.factorize.decompose import WeightScheme, checked
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.scheme import Ranks
+from cnndsl.factorize.schemes.tucker import Tucker2
+from cnndsl.factorize.statistics import Statistics
+from cnndsl.ops.base import Array
+
+_COMPUTED = 6
+"""Ranks of one scheme at which the error is computed, where it is not known for all."""
+
+_LEAST = 1e-12
+
+
+def estimated_errors(
+    scheme: WeightScheme,
+    layer: Layer,
+    weight: Array,
+    bias: Array | None,
+    ranks: Sequence[Ranks],
+    statistics: Statistics | None = None,
+) -> tuple[float, ...]:
+    """Return about the errors that `decompose` reports, for each of several ranks.
+
+    With statistics that is the output's error, without the kernel's. Raises CompileError (CNN661).
+    """
+    exact = checked(layer, weight, bias)
+    if statistics is None:
+        if isinstance(scheme, Tucker2):
+            return _tucker(exact, ranks)
+        unfoldings = scheme.unfoldings(layer, exact)
+        if len(unfoldings) == 1 and len(scheme.rank_limits(layer)) == 1:
+            lost = _lost(unfoldings[0])
+            return tuple(float(lost[min(rank, len(lost) - 1)]) for (rank,) in ranks)
+    if len(ranks) <= _COMPUTED or len(ranks[0]) > 1:
+        return scheme.errors(layer, weight, bias, ranks, statistics)
+    places = sorted({round(i * (len(ranks) - 1) / (_COMPUTED - 1)) for i in range(_COMPUTED)})
+    known = scheme.errors(layer, weight, bias, [ranks[i] for i in places], statistics)
+    at = [rank for (rank,) in ranks]
+    logs = np.log(np.maximum(known, _LEAST))
+    return tuple(float(e) for e in np.exp(np.interp(at, [at[i] for i in places], logs)))
+
+
+def _lost(unfolding: Array) -> Array:
+    """Return the relative error of a matrix, or of a stack of them, cut off at each rank from 0."""
+    wide = unfolding if unfolding.shape[-2] <= unfolding.shape[-1] else unfolding.swapaxes(-1, -2)
+    energy = np.linalg.eigvalsh(wide @ wide.swapaxes(-1, -2))[..., ::-1]
+    energy = np.maximum(energy, 0.0).reshape(-1, energy.shape[-1]).sum(axis=0)
+    return _relative(np.append(np.cumsum(energy[::-1])[::-1], 0.0))
+
+
+def _tucker(weight: Array, ranks: Sequence[Ranks]) -> tuple[float, ...]:
+    """Return the errors of cutting off the core of the higher-order SVD, [T, S, taps]."""
+    tensor = weight.reshape(*weight.shape[:2], -1)
+    bases = []
+    for axis in (0, 1):
+        along = np.moveaxis(tensor, axis, 0).reshape(tensor.shape[axis], -1)
+        bases.append(np.linalg.eigh(along @ along.T)[1][:, ::-1])
+    core = np.einsum("tsk,tq,sr->qrk", tensor, bases[0], bases[1], optimize=True)
+    kept = (core**2).sum(axis=2).cumsum(axis=0).cumsum(axis=1)
+    lost = _relative(np.maximum(kept[-1, -1] - kept, 0.0), float(kept[-1, -1]))
+    return tuple(float(lost[output - 1, into - 1]) for into, output in ranks)
+
+
+def _relative(lost: Array, whole: float | None = None) -> Array:
+    whole = float(lost[0]) if whole is None else whole
+    result: Array = np.sqrt(lost / whole) if whole > 0 else np.zeros_like(lost)
+    return result
