@@ -101,6 +101,16 @@ def fill(head: Document, parts: Sequence[tuple[Document, Document]]) -> Document
     return Fill(head, tuple(parts), forced(head) or inside)
 
 
+def _indentation(place: Document) -> int:
+    """Return how far a place to break moves the line that begins there to the right."""
+    match place:
+        case Indent():
+            return place.columns + _indentation(place.body)
+        case Concat():
+            return max(map(_indentation, place.parts), default=0)
+    return 0
+
+
 def print_document(document: Document, width: int) -> str:
     """Return the document's text; lines have no trailing blanks."""
     printer = _Printer(width)
@@ -164,7 +174,8 @@ class _Printer:
         together = concat(place, part)
         if together.forced or not self._fits(together, after):
             # A part that breaks wherever it stands stays on the line if it can begin there.
-            breaks_anyway = forced(part) or not self._fits(part, after, self._width - margin)
+            room = self._width - margin - _indentation(place)
+            breaks_anyway = forced(part) or not self._fits(part, after, room)
             stays = breaks_anyway and not forced(place) and self._begins(place, part)
             stack.append((margin, True, part))
             stack.append((margin, not stays, place))
@@ -226,7 +237,8 @@ class _Printer:
                     for place, part in reversed(item.parts):
                         pending.append((False, part))
                         pending.append((broken, place))
-                    pending.append((broken, item.head))
+                    # What breaks anyway breaks between its parts, before it breaks within one.
+                    pending.append((broken and not item.parts, item.head))
                 case Comment():
                     pass
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 _ACTIVATIONS = """linear logistic loggy relu relu6 elu selu relie ramp leaky tanh plse lhtan hardtan
-swish mish"""
+swish mish"""  # the last two in some sections only
 ACTIVATIONS = _ACTIVATIONS.split()
 _SECTIONS = """convolutional convolutional convolutional connected local maxpool local_avgpool
 avgpool activation dropout softmax route route shortcut upsample reorg reorg3d crop scale_channels
@@ -37,7 +37,7 @@ class Cfg:
         here = len(self.shapes)
         return str(self.draw(st.sampled_from((index, index - here))))
 
-    def word(self, words: list[str] = ACTIVATIONS) -> str:
+    def word(self, words: list[str] = ACTIVATIONS[:-2]) -> str:
         return self.draw(st.sampled_from(words))
 
     def section(self) -> None:
@@ -52,7 +52,8 @@ class Cfg:
     def _convolutional(self, c: int, h: int, w: int) -> None:
         groups = self.one(*[g for g in (1, 1, 1, 2, c) if c % g == 0])
         filters, size = groups * self.one(1, 2, 3), self.one(1, 2, 3, 5)
-        keys: dict[str, object] = {"filters": filters, "size": size, "activation": self.word()}
+        keys: dict[str, object] = {"filters": filters, "size": size}
+        keys["activation"] = self.word(ACTIVATIONS)
         pad = 0
         match self.one(0, 1, 2):
             case 1:
@@ -158,7 +159,7 @@ class Cfg:
         fits = [i for i, s in enumerate(self.shapes) if s is not None and s[1:] == (h, w)]
         if fits:
             layers = [self.earlier(fits) for _ in range(self.one(1, 1, 2))]
-            self.write("shortcut", from_=",".join(layers), activation=self.word())
+            self.write("shortcut", from_=",".join(layers), activation=self.word(ACTIVATIONS))
 
     def _upsample(self, c: int, h: int, w: int) -> None:
         stride = self.one(1, 2)

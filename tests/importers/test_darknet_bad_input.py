@@ -188,6 +188,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             "CNN807 7:12 [convolutional]: the activation stair cannot be said in the language",
         ),
         (
+            "[connected] output=3 activation=mish",
+            "CNN807 7:12 [connected]: Darknet applies mish in convolutional and shortcut alone",
+        ),
+        (
             "[local] filters=3 size=5 pad=1",
             "CNN807 8:5 [local]: with pad=1 and size=5 Darknet counts outputs for another padding "
             "than it applies",

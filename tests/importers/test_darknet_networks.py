@@ -17,6 +17,8 @@ from cnndsl.diagnostics import Source
 from cnndsl.importers.darknet.importing import import_cfg
 from cnndsl.importers.imported import Imported
 from cnndsl.importers.writing.write import write_source
+from cnndsl.syntax.formatter import format_program
+from cnndsl.syntax.parser import parse as parse_program
 
 
 def drawn(text: str, seed: int = 0) -> Darknet:
@@ -61,6 +63,7 @@ def test_random_networks_compute_what_darknet_computes(tmp_path: Path, text: str
     # Proven to mean the same network, or it raises.
     written = write_source(imported.graph, imported.comments)
     assert set(written.names) == set(imported.weights)
+    assert format_program(parse_program(Source("net.cnn", written.text))) == written.text
 
 
 def of(sections: str, height: int = 6, width: int = 8, channels: int = 4) -> str:
@@ -70,9 +73,9 @@ def of(sections: str, height: int = 6, width: int = 8, channels: int = 4) -> str
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_activation(name: str) -> None:
-    text = of(f"[activation] activation={name}", 16, 16)
+    text = of(f"[empty] [shortcut] from=0 activation={name}", 16, 16)
     imported = import_cfg(Source("net.cfg", text))
-    image = picture(text) * 4
+    image = picture(text) * 2
     (expected,) = Darknet(text).forward(image)
     (result,) = computed(imported, image)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
@@ -193,7 +196,7 @@ def test_settings_of_boxes_are_comments_and_the_rest_is_told() -> None:
     source = write_source(imported.graph, imported.comments).text
     assert "# yolo_1: [yolo] makes boxes of it, by classes=1 num=2 mask=0,1 anchors=1,2" in source
     assert imported.notices[0] == (
-        "[convolutional] of line 5 names no activation: it is logistic, as in Darknet"
+        "sections without an activation (line 5) have logistic, as in Darknet"
     )
 
 

@@ -23,6 +23,7 @@ from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.importers.onnx.importing import import_model, import_onnx
 from cnndsl.importers.onnx.read import parse
 from cnndsl.importers.onnx.wire import MAX_FIELDS
+from cnndsl.importers.writing.write import write_source
 
 MAP = {"x": ("N", 4, 6, 6)}
 
@@ -119,6 +120,32 @@ def test_a_chain_of_very_many_nodes_is_no_deep_recursion() -> None:
     names = ["x", *(f"v{i}" for i in range(15_000)), "y"]
     nodes = [node("Relu", [a], [b]) for a, b in pairwise(names)]
     assert len(import_model(made(nodes, MAP)).imported.graph.nodes) == 15_001
+
+
+def of_layers(count: int) -> onnx.ModelProto:
+    """Return a chain of layers in random order, which no block makes shorter."""
+    names = ["x", *(f"v{i}" for i in range(count - 1)), "y"]
+    ops = np.random.default_rng(0).choice(["Relu", "Sigmoid", "Tanh", "Elu", "Softplus"], count)
+    return made([node(op, [a], [b]) for op, (a, b) in zip(ops, pairwise(names), strict=True)], MAP)
+
+
+@pytest.mark.slow
+def test_a_model_of_nearly_as_many_layers_as_there_may_be_is_written() -> None:
+    start = time.perf_counter()
+    imported = import_model(of_layers(19_000)).imported
+    written = write_source(imported.graph, imported.comments)
+    assert len(written.text.splitlines()) > 2_000
+    assert time.perf_counter() - start < 60
+
+
+def test_a_program_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = import_model(of_layers(300)).imported
+    monkeypatch.setattr("cnndsl.syntax.parser.MAX_TOKENS", 100)
+    with pytest.raises(CompileError) as caught:
+        write_source(imported.graph)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span) == ("CNN404", None)
+    assert found.message.startswith("the network's program would be too large: the source has more")
 
 
 def test_tensors_that_nothing_makes_are_listed_together() -> None:

@@ -188,6 +188,14 @@ def test_arrows_that_begin_lines_keep_them() -> None:
     assert formatted("x = [\na,\nb -> c\n]") == "x = [a, b -> c]\n"
 
 
+def test_a_body_that_breaks_on_its_own_line_too_begins_behind_its_head() -> None:
+    """It fits on a line, but not on one that is indented."""
+    chain = "conv1x1(width) -> bn -> leaky_relu(0.1) -> conv3x3(2 * width) -> bn"
+    once = formatted(f"block unit(width) = {chain} -> leaky_relu(0.1)\n")
+    assert once == f"block unit(width) = {chain}\n    -> leaky_relu(0.1)\n"
+    assert formatted(once) == once
+
+
 def test_lines_are_as_long_as_allowed_and_no_longer() -> None:
     head = "x = aaaa -> "
     fits = head + "b" * (WIDTH - len(head))

@@ -50,6 +50,9 @@ CHAINS: Mapping[str, tuple[Op, ...]] = {
 
 _SUMS = ("ramp", "mish")
 
+_SOME, _HAVE_ALL = ("swish", "mish"), ("convolutional", "shortcut")
+"""Activations that Darknet turns into zeros, but in these sections."""
+
 REFUSED = (
     "stair",
     "gelu",
@@ -65,15 +68,15 @@ ACTIVATIONS = (*CHAINS, *_SUMS, *REFUSED)
 
 
 def activation_of(o: Options, s: Importing, default: str) -> str:
-    """Return the activation of a section; that Darknet's default was taken is told."""
+    """Return the activation of a section; that Darknet's default was taken is noted."""
     if default != _LINEAR and not o.given("activation"):
-        line = o.span.line
-        s.builder.notices.append(
-            f"{o.where} of line {line} names no activation: it is {default}, as in Darknet"
-        )
+        s.without_activation.append(o.section)
     name = o.word("activation", ACTIVATIONS, default)
     if name in REFUSED:
         message = f"the activation {name} cannot be said in the language"
+        o.error("CNN807", message, o.span_of("activation"))
+    elif name in _SOME and o.name not in _HAVE_ALL:
+        message = f"Darknet applies {name} in {' and '.join(_HAVE_ALL)} alone"
         o.error("CNN807", message, o.span_of("activation"))
     return name
 

@@ -42,7 +42,9 @@ def _group(o: Options, s: Importing, x: str | None, groups: int, group: int) -> 
     """Return one of several equal parts of the channels."""
     if x is None or groups == 1:
         return x
-    channels = _known(s.type_of(x).channels)
+    channels = s.width(o, x)
+    if channels is None:
+        return None
     if channels % groups:
         message = f"{channels} channels cannot be divided into {groups} groups"
         o.error("CNN203", message, o.span_of("groups"))
@@ -77,8 +79,8 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
         return None
     if s.type_of(x).rank != s.type_of(y).rank:
         x, y = s.as_map(o, x), s.as_map(o, y)
-        assert x is not None
-        assert y is not None
+        if x is None or y is None:
+            return None
     mine, theirs = s.type_of(x), s.type_of(y)
     if mine.spatial != theirs.spatial:
         o.error(
@@ -88,7 +90,9 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
             o.span_of("from"),
         )
         return None
-    width, other = _known(mine.channels), _known(theirs.channels)
+    width, other = s.width(o, x), s.width(o, y)
+    if width is None or other is None:
+        return None
     if other > width:
         return s.emit(o, Add(), s.emit(o, Slice(axis=1, start=0, stop=width), y), x)
     if other == width:
@@ -100,8 +104,6 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
 def gated(o: Options, s: Importing) -> str | None:
     """A product with another layer: of all its elements, or of each of its channels."""
     word = activation_of(o, s, "linear")
-    if word in ("swish", "mish"):
-        o.error("CNN807", f"Darknet does not apply {word} here", o.span_of("activation"))
     x = s.as_map(o, s.before(o))
     sources = o.wholes("from")
     if len(sources) > 1:
@@ -145,9 +147,11 @@ def reorg(o: Options, s: Importing) -> str | None:
     x = s.as_map(o, s.before(o))
     if o.failed or x is None or stride == 1:
         return x
-    channels, (height, width) = _known(s.type_of(x).channels), s.type_of(x).spatial
+    channels, (height, width) = s.width(o, x), s.type_of(x).spatial
     if isinstance(height, Dim) or isinstance(width, Dim):
         o.error("CNN207", "its sizes must be known", o.span)
+        return None
+    if channels is None:
         return None
     block = stride * stride
     if channels % block or height % stride or width % stride:
@@ -224,11 +228,6 @@ def dropout(o: Options, s: Importing) -> str | None:
 
 def empty(o: Options, s: Importing) -> str | None:
     return s.before(o)
-
-
-def _known(extent: Extent) -> int:
-    assert isinstance(extent, int)
-    return extent
 
 
 def _size(spatial: Sequence[Extent]) -> str:

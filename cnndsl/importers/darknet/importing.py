@@ -184,6 +184,12 @@ class _Network:
         if value is not None:
             name = "probabilities" if last.name == "softmax" else "result"
             builder.add_output(name, heads.ending(last, state, value), last.span)
+        if silent := state.without_activation:
+            lines = ", ".join(str(section.span.line) for section in silent[:5])
+            more = "" if len(silent) <= 5 else f" and {len(silent) - 5} more"
+            builder.notices.append(
+                f"sections without an activation (line {lines}{more}) have logistic, as in Darknet"
+            )
         if any(isinstance(layer.op, BatchNorm) for layer in builder.layers):
             builder.notices.append(NORM_NOTICE)
 

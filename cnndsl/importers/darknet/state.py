@@ -12,7 +12,6 @@ from cnndsl.importers.darknet.options import Options
 from cnndsl.importers.darknet.read import Section
 from cnndsl.ops.base import Op
 from cnndsl.ops.shape import Flatten, Reshape
-from cnndsl.types.extents import Dim
 from cnndsl.types.tensor import TensorType
 
 
@@ -20,9 +19,9 @@ from cnndsl.types.tensor import TensorType
 class Piece:
     """A tensor of a .weights file, in the order of the file.
 
-    It is the weight `role` of the layer that makes `value`. `shape` is the file's, reordered by
-    `order` and reshaped it is the layer's; `legacy_order` holds for files that very old versions of
-    Darknet wrote.
+    It is the weight `role` of the layer that makes `value`. `shape` is the file's; its axes in
+    `order`, and reshaped, it is the layer's. In files of very old versions of Darknet it has the
+    `legacy_shape`, transposed.
     """
 
     value: str
@@ -49,6 +48,8 @@ class Importing:
     values: list[str | None] = field(default_factory=list)
     boxes: set[int] = field(default_factory=set)
     pieces: list[Piece] = field(default_factory=list)
+    without_activation: list[Section] = field(default_factory=list)
+    """Sections that name none, and get Darknet's default, which is not linear."""
 
     def before(self, o: Options) -> str | None:
         """Return what the section before a section made; None if it is unknown."""
@@ -94,8 +95,18 @@ class Importing:
         """Return a value as a map: a vector is one of 1x1."""
         if value is None or self.type_of(value).rank == 4:
             return value
+        width = self.width(o, value)
+        return None if width is None else self.emit(o, Reshape(shape=(width, 1, 1)), value)
+
+    def width(self, o: Options, value: str) -> int | None:
+        """Return the number of channels; None after an error, if it depends on an open size."""
         channels = self.type_of(value).channels
-        return self.emit(o, Reshape(shape=(_known(channels), 1, 1)), value)
+        if isinstance(channels, int):
+            return channels
+        o.error(
+            "CNN207", f"it must know how many elements it reads, and they are {channels}", o.span
+        )
+        return None
 
     def as_vector(self, o: Options, value: str | None) -> str | None:
         """Return a value as the vector of all its elements, in the order they lie in memory."""
@@ -118,9 +129,3 @@ class Importing:
 
 Case: TypeAlias = Callable[[Options, Importing], str | None]
 """Makes the layers of a section, and returns the value that the next one reads."""
-
-
-def _known(extent: object) -> int:
-    assert not isinstance(extent, Dim), "channels are always known"
-    assert isinstance(extent, int)
-    return extent

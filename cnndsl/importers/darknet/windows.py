@@ -41,8 +41,9 @@ def convolutional(o: Options, s: Importing) -> str | None:
         return None
     kernel, dilations, pads = (size, size), (dilation, dilation), ((pad * dilation,) * 2,) * 2
     padding = named(kernel, stride, dilations, pads)
-    channels = s.type_of(x).channels
-    assert isinstance(channels, int)
+    channels = s.width(o, x)
+    if channels is None:
+        return None
     op: Op
     if groups == channels > 1 and filters % groups == 0:
         op = DepthwiseConv(

@@ -1,11 +1,10 @@
-"""The text of a draft: a head, the blocks, and the network's statements, in canonical form."""
+"""The text of a draft: a head, the blocks, and the network's statements."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from cnndsl.diagnostics import Source
 from cnndsl.importers.writing.layers import Scope, layer_text
 from cnndsl.importers.writing.model import (
     Block,
@@ -23,8 +22,6 @@ from cnndsl.importers.writing.numerals import argument_text, number
 from cnndsl.importers.writing.statements import Writer
 from cnndsl.importers.writing.titles import title
 from cnndsl.ir.graph import Graph
-from cnndsl.syntax.formatter import format_program
-from cnndsl.syntax.parser import parse
 from cnndsl.types.extents import Dim, Extent, evaluate_extent, symbols_of
 
 INPUT = "x"
@@ -34,11 +31,8 @@ _LEAST_BEFORE_FEATURES = 5
 
 
 def program_text(graph: Graph, draft: Draft) -> str:
-    """Return the program of a legal graph in canonical form.
-
-    Raises CompileError if the program is larger than the language allows.
-    """
-    return format_program(parse(Source(f"{graph.name}.cnn", _Program(graph, draft).text())))
+    """Return the text of a legal graph's program, not yet in canonical form."""
+    return _Program(graph, draft).text()
 
 
 class _Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cnndsl.diagnostics import CompileError, Source, Span
+from cnndsl.diagnostics import CompileError, Diagnostic, Source, Span
 from cnndsl.elaborate.elaborate import elaborate
 from cnndsl.importers.writing.compare import Different, same_network
 from cnndsl.importers.writing.legal import legal
@@ -66,22 +66,29 @@ def write_source(
     stated = legal(graph)
     texts: list[str] = []
     failure: CompileError | None = None
-    for drafted in _drafts(stated, own_blocks, ranks):
+    # Two ways to re-roll often come to the same text, which need not be parsed twice.
+    drafts = (program_text(stated, draft) for draft in _drafts(stated, own_blocks, ranks))
+    for draft_text in dict.fromkeys(drafts):
         try:
-            texts.append(program_text(stated, drafted))
+            texts.append(format_program(parse(Source(f"{stated.name}.cnn", draft_text))))
         except CompileError as error:
             failure = failure or error
     for text in sorted(texts, key=lambda t: (t.count("\n"), len(t))):
+        program = parse(Source(f"{stated.name}.cnn", text))
         try:
-            meant = _meant(text, stated)
+            meant = _meant(program, stated)
         except CompileError as error:
             failure = failure or error
             continue
         names = checked_names(meant, text, stated)
-        commented = with_comments(text, meant, names, stated, comments or {})
+        commented = with_comments(program, meant, names, stated, comments or {})
         return Written(commented, {p.value.name: names[p.value.name] for p in graph.parameters})
     assert failure is not None
-    raise failure
+    raise CompileError(
+        # Its place is in a text that nobody will see.
+        Diagnostic(code=d.code, message=f"the network's program would be too large: {d.message}")
+        for d in failure.diagnostics
+    )
 
 
 def _drafts(graph: Graph, own_blocks: bool, ranks: Container[str]) -> Iterator[Draft]:
@@ -98,15 +105,14 @@ def _drafts(graph: Graph, own_blocks: bool, ranks: Container[str]) -> Iterator[D
         yield lower(graph, Order.GIVEN, ranks)
 
 
-def _meant(text: str, graph: Graph) -> Graph:
+def _meant(program: Program, graph: Graph) -> Graph:
     """Return what a program means; raises CompileError if it breaks a limit."""
-    program = parse(Source(f"{graph.name}.cnn", text))
     try:
         return elaborate(program, {}, _no_imports).graph
     except CompileError as error:
         if all(d.code in _LIMITS for d in error.diagnostics):
             raise
-        raise WrongProgram(str(error), text, graph) from None
+        raise WrongProgram(str(error), program.source.text, graph) from None
 
 
 def checked_names(meant: Graph, text: str, graph: Graph) -> Mapping[str, str]:
@@ -121,16 +127,19 @@ def checked_names(meant: Graph, text: str, graph: Graph) -> Mapping[str, str]:
 
 
 def with_comments(
-    text: str, meant: Graph, names: Mapping[str, str], graph: Graph, comments: Mapping[str, str]
+    program: Program,
+    meant: Graph,
+    names: Mapping[str, str],
+    graph: Graph,
+    comments: Mapping[str, str],
 ) -> str:
-    """Return a program with comments above the statements that make what they speak of."""
+    """Return a program's text with comments above the statements that make what they speak of."""
+    text = program.source.text
     lines: dict[int, list[str]] = {}
     head = [f"# {line}".rstrip() for line in comments.get("", "").splitlines()]
     if head:
         lines[1] = head
-    starts = {
-        text.count("\n", 0, s.span.start) + 1: s.span for s in parse(Source("", text)).statements
-    }
+    starts = {s.span.line: s.span for s in program.statements}
     for node in graph.nodes:
         if node.label and node.label in comments:
             made = meant.producers[names[node.output.name]]
@@ -144,7 +153,7 @@ def with_comments(
     written: list[str] = []
     for number, line_text in enumerate(text.splitlines(), start=1):
         written += [*lines.get(number, []), line_text]
-    return format_program(parse(Source("", "\n".join(written) + "\n")))
+    return "\n".join(written) + "\n"
 
 
 def _no_imports(path: str, span: Span) -> Program:
