@@ -53,22 +53,32 @@ class WeightScheme(Scheme):
         numbers.
         """
         exact = checked(layer, weight, bias)
-        factors = self.factors(layer, ranks)
         own_bias = None if bias is None else np.asarray(bias, np.float64)
         if statistics is None:
-            kernels = self.kernels(layer, exact, ranks)
-            output_error, last_bias = None, own_bias
-        else:
-            fit = Fit.of(exact, own_bias, statistics)
-            kernels = self.fitted(layer, fit, ranks)
-            flat = composed(kernels, layer.in_channels).reshape(layer.out_channels, -1)
-            output_error, last_bias = fit.output_error(flat), fit.bias(flat)
+            return self.measured(layer, exact, ranks, self.kernels(layer, exact, ranks), own_bias)
+        fit = Fit.of(exact, own_bias, statistics)
+        kernels = self.fitted(layer, fit, ranks)
+        last_bias = fit.bias(composed(kernels, layer.in_channels).reshape(len(exact), -1))
+        return self.measured(layer, exact, ranks, kernels, last_bias, fit)
+
+    def measured(
+        self,
+        layer: Layer,
+        weight: Array,
+        ranks: Ranks,
+        kernels: Kernels,
+        bias: Array | None,
+        fit: Fit | None = None,
+    ) -> Decomposition:
+        """Return a chain's tensors with what they lose."""
+        kernel = composed(kernels, layer.in_channels)
+        flat = kernel.reshape(len(kernel), -1)
         return Decomposition(
-            factors=factors,
-            tensors=_tensors(kernels, last_bias),
+            factors=self.factors(layer, ranks),
+            tensors=_tensors(kernels, bias),
             ranks=ranks,
-            error=relative_error(exact, composed(kernels, layer.in_channels)),
-            output_error=output_error,
+            error=relative_error(weight, kernel),
+            output_error=None if fit is None else fit.output_error(flat, bias),
         )
 
     def errors(

@@ -43,7 +43,8 @@ class Fit:
             moment = moment - np.outer(statistics.input_mean, statistics.input_mean)
             cross = cross - np.outer(statistics.output_mean, statistics.input_mean)
             square -= float(statistics.output_mean @ statistics.output_mean)
-        ridge = RIDGE * float(np.trace(moment)) / len(moment)
+        # Inputs that never vary say nothing: then any ridge keeps the layer's own kernel.
+        ridge = RIDGE * max(float(np.trace(moment)), 0.0) / len(moment) or 1.0
         return Fit(
             own=own,
             moment=moment + ridge * np.eye(len(moment)),
@@ -64,11 +65,14 @@ class Fit:
         """Return the best bias for a kernel [T, P]; None where the layer has none."""
         return self.output_mean - kernel @ self.input_mean if self.has_bias else None
 
-    def output_error(self, kernel: Array) -> float:
-        """Return the root of E||y - K x - b||^2 / E||y||^2 (about the mean, with a bias)."""
+    def output_error(self, kernel: Array, bias: Array | None) -> float:
+        """Return the root of E||y - K x - b||^2 / E||y||^2, with a bias about the mean of y."""
         moment = self.moment - self.ridge * np.eye(len(self.moment))
         cross = self.cross - self.ridge * self.own
         loss = self.outputs_square + float(np.vdot(kernel @ moment - 2 * cross, kernel))
+        best = self.bias(kernel)
+        if bias is not None and best is not None:
+            loss += float(((bias - best) ** 2).sum())
         if self.outputs_square <= 0:
             return 0.0 if loss <= 0 else float("inf")
         return float(np.sqrt(max(loss, 0.0) / self.outputs_square))

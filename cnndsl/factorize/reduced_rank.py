@@ -6,6 +6,7 @@ A kernel K [T, P] loses trace((K - B) M (K - B)^T) against the target B, M the i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -28,22 +29,27 @@ def reduced_rank(target: Array, moment: Array, rank: int) -> tuple[Array, Array]
     return u, u.T @ target
 
 
-def channel_moment(moment: Array, layer: Layer) -> Array:
-    """Return the moment of single input positions [S, S]: the mean over the taps of a patch."""
-    channels, taps = layer.in_channels, layer.taps
-    blocks = moment.reshape(channels, taps, channels, taps)
-    mean: Array = np.einsum("aibi->ab", blocks) / taps
+def part_moment(moment: Array, layer: Layer, axes: Sequence[int] = ()) -> Array:
+    """Return the moment of what a kernel along some axes reads, [S * taps, S * taps].
+
+    It is the mean over the places such a kernel has in the layer's patch; without axes, that of
+    single positions, [S, S].
+    """
+    order = (0, *(1 + a for a in axes), *(1 + a for a in range(layer.rank) if a not in axes))
+    places = np.arange(len(moment)).reshape(layer.in_channels, *layer.kernel).transpose(order)
+    size = layer.in_channels * prod(layer.kernel[a] for a in axes)
+    ordered = moment[np.ix_(places.ravel(), places.ravel())]
+    blocks = ordered.reshape(size, -1, size, len(moment) // size)
+    mean: Array = np.einsum("aibi->ab", blocks) / blocks.shape[1]
     return mean
 
 
-def weighted(target: Array, moment: Array, rank: int) -> Array:
-    """Return reduce [r, S], the input directions of most effect for a kernel [T, S, taps...].
+def weighted(rows: Array, moment: Array, rank: int) -> Array:
+    """Return [r, n], the directions of n inputs that matter most to functions of them, rows [m, n].
 
-    With moment = L L^T they are the leading right singular vectors of (kernel along S) L, times
-    L^-1; orthonormal in that metric.
+    With moment = L L^T they are the leading right singular vectors of rows @ L, times L^-1.
     """
     lower = np.linalg.cholesky(moment)
-    rows = np.moveaxis(target, 1, -1).reshape(-1, target.shape[1])
     seen = rows @ lower
     directions = leading_eigenvectors(seen.T @ seen, rank)
     return np.linalg.solve(lower.T, directions).T

@@ -47,8 +47,8 @@ def _improved(kernels: Sequence[Array], place: int, target: Array, moment: Array
     """Return one factor after some steps of conjugate gradients, the others fixed."""
     chain = _Behind(kernels, place, target.shape[1])
     own = kernels[place]
-    residual = target - chain.forward(own)
-    gradient = chain.adjoint(_measured(residual, moment))
+    residual = _measured(target - chain.forward(own), moment)
+    gradient = chain.adjoint(residual)
     direction = gradient
     squared = first = float(np.vdot(gradient, gradient))
     for _ in range(_STEPS):
@@ -61,8 +61,8 @@ def _improved(kernels: Sequence[Array], place: int, target: Array, moment: Array
             break
         step = squared / curvature
         own = own + step * direction
-        residual = residual - step * change
-        gradient = chain.adjoint(_measured(residual, moment))
+        residual = residual - step * measured
+        gradient = chain.adjoint(residual)
         now = float(np.vdot(gradient, gradient))
         direction = gradient + now / squared * direction
         squared = now

@@ -40,8 +40,9 @@ class Decomposition:
     """The chain of a scheme for one layer, with its tensors, and what it loses.
 
     `error` is ||W - W~|| / ||W|| (Frobenius) of the kernel W~ that the chain amounts to.
-    With statistics, `output_error` is the root of E||y - y~||^2 / E||y - E y||^2 over the inputs
-    that were seen; None without.
+    With statistics, `output_error` is the root of E||y - y~||^2 / E||y||^2 over the inputs that
+    were seen, y taken about its mean where the layer has a bias; `rectified_error`, where asked
+    for, the same of what a ReLU lets through (not about the mean, over the rows that were kept).
     """
 
     factors: Factors
@@ -49,6 +50,7 @@ class Decomposition:
     ranks: Ranks
     error: float
     output_error: float | None = None
+    rectified_error: float | None = None
 
     @property
     def label(self) -> Label:

@@ -10,11 +10,12 @@ from math import prod
 from typing import ClassVar
 
 from cnndsl.factorize import windows
-from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.decompose import Kernels
+from cnndsl.factorize.expanding import Expanding, expanded
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import features, least_squares, reduced_rank
+from cnndsl.factorize.reduced_rank import regressed
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.schemes.spatial import SpatialVertical
 from cnndsl.factorize.truncated import leading
@@ -24,7 +25,7 @@ _SPATIAL = SpatialVertical()
 
 
 @dataclass(frozen=True)
-class Asymmetric3d(WeightScheme):
+class Asymmetric3d(Expanding):
     """kx1 S -> spatial rank, 1xk to output rank, 1x1 to T."""
 
     name: ClassVar[str] = "asymmetric3d"
@@ -62,18 +63,9 @@ class Asymmetric3d(WeightScheme):
         even = vertical / scale.reshape(-1, *(1,) * (vertical.ndim - 1))
         second = horizontal * scale.reshape(1, -1, *(1,) * layer.rank)
         expand = leading(second.reshape(layer.out_channels, -1), ranks[1])
-        return _shaped(layer, even, second, expand)
+        inner = (expand.T @ second.reshape(len(second), -1)).reshape(-1, *second.shape[1:])
+        return expanded((even,), expand, inner)
 
-    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        target = fit.target.reshape(layer.weight_shape)
-        vertical, horizontal = _SPATIAL.kernels(layer, target, ranks[:1])
-        rows = features(layer, (vertical,), horizontal.shape[2:])
-        moment = rows @ fit.moment @ rows.T
-        best = least_squares(moment, rows @ fit.cross.T).T
-        expand, _ = reduced_rank(best, moment, ranks[1])
-        return _shaped(layer, vertical, best.reshape(horizontal.shape), expand)
-
-
-def _shaped(layer: Layer, vertical: Array, horizontal: Array, expand: Array) -> Kernels:
-    inner = (expand.T @ horizontal.reshape(len(horizontal), -1)).reshape(-1, *horizontal.shape[1:])
-    return vertical, inner, expand.reshape(*expand.shape, *(1,) * layer.rank)
+    def before_expansion(self, layer: Layer, fit: Fit, ranks: Ranks) -> tuple[Kernels, Array]:
+        vertical = _SPATIAL.fitted_first(layer, fit, ranks[0])
+        return (vertical,), regressed(layer, fit, (vertical,), (1, *layer.kernel[1:]))

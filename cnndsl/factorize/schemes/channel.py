@@ -13,10 +13,11 @@ import numpy as np
 
 from cnndsl.factorize import windows
 from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.expanding import Expanding, expanded
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import channel_moment, reduced_rank, regressed, weighted
+from cnndsl.factorize.reduced_rank import part_moment, regressed, weighted
 from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import truncated_svd
@@ -28,7 +29,7 @@ def _refusal(layer: Layer) -> str | None:
 
 
 @dataclass(frozen=True)
-class ChannelOutput(WeightScheme):
+class ChannelOutput(Expanding):
     """kxk S -> r, then 1x1 r -> T."""
 
     name: ClassVar[str] = "channel_output"
@@ -53,17 +54,10 @@ class ChannelOutput(WeightScheme):
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         (unfolded,) = self.unfoldings(layer, weight)
         u, s, vt = truncated_svd(unfolded, ranks[0])
-        return self._shaped(layer, u * s, vt)
+        return expanded((), u * s, vt.reshape(-1, *layer.weight_shape[1:]))
 
-    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        return self._shaped(layer, *reduced_rank(fit.target, fit.moment, ranks[0]))
-
-    def _shaped(self, layer: Layer, expand: Array, kernel: Array) -> Kernels:
-        ones = (1,) * layer.rank
-        return (
-            kernel.reshape(-1, layer.in_channels, *layer.kernel),
-            expand.reshape(*expand.shape, *ones),
-        )
+    def before_expansion(self, layer: Layer, fit: Fit, ranks: Ranks) -> tuple[Kernels, Array]:
+        return (), fit.target.reshape(layer.weight_shape)
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ class ChannelInput(WeightScheme):
         return reduce.reshape(*reduce.shape, *(1,) * layer.rank), kernel
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        target = fit.target.reshape(layer.weight_shape)
-        reduce = weighted(target, channel_moment(fit.moment, layer), ranks[0])
+        by_input, *_ = self.unfoldings(layer, fit.target.reshape(layer.weight_shape))
+        reduce = weighted(by_input.T, part_moment(fit.moment, layer), ranks[0])
         first = reduce.reshape(*reduce.shape, *(1,) * layer.rank)
         return first, regressed(layer, fit, (first,), layer.kernel)

@@ -18,7 +18,7 @@ from cnndsl.factorize.decompose import Kernels, WeightScheme
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import regressed
+from cnndsl.factorize.reduced_rank import part_moment, regressed
 from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import truncated_svd
@@ -66,7 +66,12 @@ class DecouplingPointwiseFirst(WeightScheme):
         return point.reshape(*point.shape, *(1,) * layer.rank), depth
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        point, _ = self.kernels(layer, fit.target.reshape(layer.weight_shape), ranks)
+        # Per output, the directions of single input positions that matter most.
+        lower = np.linalg.cholesky(part_moment(fit.moment, layer))
+        (by_output,) = self.unfoldings(layer, fit.target.reshape(layer.weight_shape))
+        u, _, _ = truncated_svd(lower.T @ by_output, ranks[0])
+        directions = np.linalg.solve(lower.T, u)
+        point = np.moveaxis(directions, 1, 2).reshape(-1, layer.in_channels, *(1,) * layer.rank)
         kernel = layer.kernel
         return point, regressed(layer, fit, (point,), kernel, groups=layer.out_channels)
 
@@ -105,5 +110,12 @@ class DecouplingDepthwiseFirst(WeightScheme):
         return depth, point.reshape(*point.shape, *(1,) * layer.rank)
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        depth, _ = self.kernels(layer, fit.target.reshape(layer.weight_shape), ranks)
+        # Per input channel, the directions of its own patch that matter most.
+        channels, taps = layer.in_channels, layer.taps
+        blocks = fit.moment.reshape(channels, taps, channels, taps)
+        lower = np.linalg.cholesky(np.einsum("cicj->cij", blocks))
+        (by_input,) = self.unfoldings(layer, fit.target.reshape(layer.weight_shape))
+        _, _, vt = truncated_svd(by_input @ lower, ranks[0])
+        rows = np.linalg.solve(np.swapaxes(lower, 1, 2), np.swapaxes(vt, 1, 2))
+        depth = np.swapaxes(rows, 1, 2).reshape(-1, 1, *layer.kernel)
         return depth, regressed(layer, fit, (depth,), (1,) * layer.rank)

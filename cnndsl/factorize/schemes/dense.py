@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.decompose import Kernels
+from cnndsl.factorize.expanding import Expanding
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import reduced_rank
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import truncated_svd
 from cnndsl.ops.base import Array
@@ -17,7 +17,7 @@ from cnndsl.ops.dense import Dense
 
 
 @dataclass(frozen=True)
-class DenseSvd(WeightScheme):
+class DenseSvd(Expanding):
     """dense S -> r, then dense r -> T."""
 
     name: ClassVar[str] = "dense_svd"
@@ -43,6 +43,5 @@ class DenseSvd(WeightScheme):
         u, s, vt = truncated_svd(weight, ranks[0])
         return vt, u * s
 
-    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        expand, reduce = reduced_rank(fit.target, fit.moment, ranks[0])
-        return reduce, expand
+    def before_expansion(self, layer: Layer, fit: Fit, ranks: Ranks) -> tuple[Kernels, Array]:
+        return (), fit.target

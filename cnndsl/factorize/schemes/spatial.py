@@ -19,7 +19,7 @@ from cnndsl.factorize.decompose import Kernels, WeightScheme
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import regressed
+from cnndsl.factorize.reduced_rank import part_moment, regressed, weighted
 from cnndsl.factorize.refusals import not_dense, one_group
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import truncated_svd
@@ -71,9 +71,16 @@ class _Spatial(WeightScheme):
         return one, _along(layer, second, np.moveaxis(two, 0, 1), len(s))
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        target = fit.target.reshape(layer.weight_shape)
-        first, second = self.kernels(layer, target, ranks)
-        return first, regressed(layer, fit, (first,), second.shape[2:])
+        first = self.fitted_first(layer, fit, ranks[0])
+        taps = (k if a in self._second(layer) else 1 for a, k in enumerate(layer.kernel))
+        return first, regressed(layer, fit, (first,), tuple(taps))
+
+    def fitted_first(self, layer: Layer, fit: Fit, rank: int) -> Array:
+        """Return the first factor's kernel that keeps most of what its inputs tell the layer."""
+        axes = self._first(layer)
+        (unfolded,) = self.unfoldings(layer, fit.target.reshape(layer.weight_shape))
+        rows = weighted(unfolded.T, part_moment(fit.moment, layer, axes), rank)
+        return _along(layer, axes, rows, layer.in_channels)
 
 
 @dataclass(frozen=True)

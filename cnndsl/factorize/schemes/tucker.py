@@ -12,17 +12,12 @@ from typing import ClassVar
 import numpy as np
 
 from cnndsl.factorize import windows
-from cnndsl.factorize.decompose import Kernels, WeightScheme
+from cnndsl.factorize.decompose import Kernels
+from cnndsl.factorize.expanding import Expanding, expanded
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
-from cnndsl.factorize.reduced_rank import (
-    channel_moment,
-    features,
-    least_squares,
-    reduced_rank,
-    weighted,
-)
+from cnndsl.factorize.reduced_rank import part_moment, regressed, weighted
 from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import leading
@@ -34,7 +29,7 @@ _SETTLED = 1e-9
 
 
 @dataclass(frozen=True)
-class Tucker2(WeightScheme):
+class Tucker2(Expanding):
     """1x1 S -> input rank, kxk to output rank, 1x1 to T."""
 
     name: ClassVar[str] = "tucker2"
@@ -69,17 +64,14 @@ class Tucker2(WeightScheme):
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         tensor = weight.reshape(layer.out_channels, layer.in_channels, -1)
         expand, core, reduce = tucker2(tensor, ranks)
-        return _shaped(layer, reduce, core, expand)
-
-    def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        target = fit.target.reshape(layer.weight_shape)
-        reduce = weighted(target, channel_moment(fit.moment, layer), ranks[0])
         first = reduce.reshape(*reduce.shape, *(1,) * layer.rank)
-        rows = features(layer, (first,), layer.kernel)
-        moment = rows @ fit.moment @ rows.T
-        best = least_squares(moment, rows @ fit.cross.T).T
-        expand, core = reduced_rank(best, moment, ranks[1])
-        return _shaped(layer, reduce, core.reshape(ranks[1], ranks[0], -1), expand)
+        return expanded((first,), expand, core.reshape(*core.shape[:2], *layer.kernel))
+
+    def before_expansion(self, layer: Layer, fit: Fit, ranks: Ranks) -> tuple[Kernels, Array]:
+        by_input, *_ = self.unfoldings(layer, fit.target.reshape(layer.weight_shape))
+        reduce = weighted(by_input.T, part_moment(fit.moment, layer), ranks[0])
+        first = reduce.reshape(*reduce.shape, *(1,) * layer.rank)
+        return (first,), regressed(layer, fit, (first,), layer.kernel)
 
 
 def tucker2(tensor: Array, ranks: Ranks) -> tuple[Array, Array, Array]:
@@ -100,12 +92,3 @@ def tucker2(tensor: Array, ranks: Ranks) -> tuple[Array, Array, Array]:
             break
         kept = now
     return expand, core, reduce
-
-
-def _shaped(layer: Layer, reduce: Array, core: Array, expand: Array) -> Kernels:
-    ones = (1,) * layer.rank
-    return (
-        reduce.reshape(*reduce.shape, *ones),
-        core.reshape(*core.shape[:2], *layer.kernel),
-        expand.reshape(*expand.shape, *ones),
-    )

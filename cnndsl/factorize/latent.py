@@ -1,0 +1,161 @@
+"""Regression of a chain's last factors on wanted values behind a scale, row by row.
+
+The outputs behind the scale are features @ coefficients^T + constant; what of the coefficients is
+free depends on the chain.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from cnndsl.factorize.decompose import Kernels
+from cnndsl.factorize.expanding import expanded
+from cnndsl.factorize.fit import Fit
+from cnndsl.factorize.kernels import composed, spread
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.rectifier import Rectifier
+from cnndsl.factorize.reduced_rank import features, least_squares, regressed
+from cnndsl.factorize.statistics import Statistics
+from cnndsl.factorize.truncated import leading_eigenvectors
+from cnndsl.ops.base import Array
+
+_RIDGE = 1e-4
+"""Weight of staying near the chain's own coefficients, against the features' mean square."""
+
+
+class Regression(ABC):
+    """The state of a fit: features [n, F], coefficients [T, F] and a constant [T]."""
+
+    def __init__(
+        self, rows: Array, coefficients: Array, bias: Array | None, rectifier: Rectifier
+    ) -> None:
+        self._features = rows
+        self._has_bias = bias is not None
+        self._rectifier = rectifier
+        self._start = coefficients * rectifier.scale[:, None]
+        self._coefficients = self._start
+        own = np.zeros(len(coefficients)) if bias is None else bias
+        self._constant: Array = own * rectifier.scale + rectifier.shift
+
+    def outputs(self) -> Array:
+        """Return the outputs behind the scale, [n, T]."""
+        result: Array = self._features @ self._coefficients.T + self._constant
+        return result
+
+    def fit_to(self, latent: Array, rows: Array) -> None:
+        """Fit to wanted outputs [n, T] of the rows marked; the others are left out."""
+        phi, z = self._features[rows], latent[rows]
+        # Without a bias the constant is the norm's shift, and nothing can be centred.
+        phi_mean = phi.mean(axis=0) if self._has_bias else np.zeros(phi.shape[1])
+        z_mean = z.mean(axis=0) if self._has_bias else self._rectifier.shift
+        self._coefficients = self._regressed(phi - phi_mean, z - z_mean)
+        self._constant = z_mean - self._coefficients @ phi_mean
+
+    @property
+    def bias(self) -> Array | None:
+        """The last factor's bias; None where it has none."""
+        if not self._has_bias:
+            return None
+        found: Array = (self._constant - self._rectifier.shift) / self._rectifier.scale
+        return found
+
+    @property
+    @abstractmethod
+    def kernels(self) -> Kernels:
+        """The chain's kernels that the coefficients stand for."""
+
+    @abstractmethod
+    def _regressed(self, phi: Array, z: Array) -> Array:
+        """Return the best coefficients for centred rows."""
+
+
+class LastFactor(Regression):
+    """Features are what the last factor reads; its kernel is free, group by group."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        kernels: Kernels,
+        bias: Array | None,
+        statistics: Statistics,
+        rectifier: Rectifier,
+    ) -> None:
+        *first, self._last = kernels
+        self._first = tuple(first)
+        entering = len(first[-1])
+        self._groups = entering // self._last.shape[1]
+        rows = features(layer, self._first, self._last.shape[2:])
+        linear = spread(self._last, entering).reshape(len(self._last), -1)
+        super().__init__(statistics.patches @ rows.T, linear, bias, rectifier)
+
+    @property
+    def kernels(self) -> Kernels:
+        scaled = self._coefficients / self._rectifier.scale[:, None]
+        split = scaled.reshape(self._groups, len(scaled) // self._groups, self._groups, -1)
+        last = np.stack([split[group, :, group] for group in range(self._groups)])
+        return (*self._first, last.reshape(self._last.shape))
+
+    def _regressed(self, phi: Array, z: Array) -> Array:
+        found = np.zeros_like(self._coefficients)
+        columns = np.split(np.arange(phi.shape[1]), self._groups)
+        outputs = np.split(np.arange(z.shape[1]), self._groups)
+        for inside, out in zip(columns, outputs, strict=True):
+            place = np.ix_(out, inside)
+            own = phi[:, inside]
+            found[place] = _ridge(own.T @ own, z[:, out].T @ own, self._start[place])
+        return found
+
+
+class Expansion(Regression):
+    """Features are the outputs of full rank; a matrix of the chain's last rank follows them.
+
+    Behind the first factors given stands the best kernel of full rank, [T, r, taps...].
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        fit: Fit,
+        kernels: Kernels,
+        bias: Array | None,
+        statistics: Statistics,
+        rectifier: Rectifier,
+    ) -> None:
+        *first, inner, _ = kernels
+        self._first = tuple(first)
+        self._rank = len(inner)
+        taps = inner.shape[2:]
+        self._best = fit.target.reshape(-1, *inner.shape[1:])
+        whole = fit.target
+        if self._first:
+            self._best = regressed(layer, fit, self._first, taps)
+            flat = self._best.reshape(len(self._best), -1)
+            whole = flat @ features(layer, self._first, taps)
+        # What the chain given does, as a function of the outputs of full rank.
+        given = composed(kernels, layer.in_channels).reshape(len(whole), -1)
+        linear = least_squares(whole @ fit.moment @ whole.T, whole @ fit.moment @ given.T).T
+        super().__init__(statistics.patches @ whole.T, linear, bias, rectifier)
+        self._factors = (self._start, np.eye(len(whole)))
+
+    @property
+    def kernels(self) -> Kernels:
+        expand, inner = self._factors
+        kernel = np.tensordot(inner, self._best, (1, 0))
+        return expanded(self._first, expand / self._rectifier.scale[:, None], kernel)
+
+    def _regressed(self, phi: Array, z: Array) -> Array:
+        moment = phi.T @ phi
+        target = _ridge(moment, z.T @ phi, self._start)
+        expand = leading_eigenvectors(target @ moment @ target.T, self._rank)
+        self._factors = (expand, expand.T @ target)
+        result: Array = expand @ self._factors[1]
+        return result
+
+
+def _ridge(moment: Array, cross: Array, start: Array) -> Array:
+    """Return coefficients [T, F] of least squares, held a little to those at the start."""
+    weight = max(_RIDGE * float(np.trace(moment)) / len(moment), np.finfo(float).tiny)
+    right = (cross + weight * start).T
+    return np.linalg.solve(moment + weight * np.eye(len(moment)), right).T
