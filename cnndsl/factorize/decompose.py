@@ -91,11 +91,18 @@ class WeightScheme(Scheme):
     ) -> tuple[float, ...]:
         """Return, for several ranks, the error that `decompose` reports.
 
-        That is the output error with statistics, the kernel's without. Schemes that know it for
-        all ranks at once say so faster.
+        That is the output error with statistics, the kernel's without.
         """
-        found = (self.decompose(layer, weight, bias, r, statistics) for r in ranks)
-        return tuple(d.error if d.output_error is None else d.output_error for d in found)
+        if statistics is None:
+            return tuple(self.decompose(layer, weight, bias, r).error for r in ranks)
+        exact = checked(layer, weight, bias)
+        fit = Fit.of(exact, None if bias is None else np.asarray(bias, np.float64), statistics)
+        found = []
+        for r in ranks:
+            kernel = composed(self.fitted(layer, fit, r), layer.in_channels)
+            flat = kernel.reshape(len(kernel), -1)
+            found.append(fit.output_error(flat, fit.bias(flat)))
+        return tuple(found)
 
 
 def checked(layer: Layer, weight: Array, bias: Array | None) -> Array:

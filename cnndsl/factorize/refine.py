@@ -17,7 +17,7 @@ _MACS = 2e11
 """Multiply-accumulates to spend at most."""
 _STEPS = 10
 """Steps of conjugate gradients for a factor in a sweep."""
-_SETTLED = 1e-5
+_SETTLED = 1e-4
 """Relative change of the loss in a sweep below which sweeping ends."""
 
 

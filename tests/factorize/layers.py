@@ -11,10 +11,12 @@ from cnndsl.factorize.layer import Layer
 from cnndsl.ops.base import Array
 from cnndsl.ops.conv import Conv
 from cnndsl.ops.dense import Dense
+from cnndsl.types.extents import Dim
 from cnndsl.types.padding import Causal, Explicit, Padding, Same, Valid
 from cnndsl.types.tensor import DType, TensorType
 
 _SAME = Same()
+_ONE = (("N", 1),)
 
 
 def conv(
@@ -29,7 +31,7 @@ def conv(
     groups: int = 1,
     bias: bool = True,
 ) -> Layer:
-    """Return a convolution of one sample."""
+    """Return a convolution of maps of some extents, any number of samples."""
     rank = len(kernel)
     op = Conv(
         out_channels=out_channels,
@@ -40,13 +42,14 @@ def conv(
         bias=bias,
         kernel=kernel,
     )
-    type_ = TensorType(DType.FLOAT32, (1, in_channels, *extents))
-    return Layer(label="conv", op=op, input=type_)
+    type_ = TensorType(DType.FLOAT32, (Dim.symbol("N"), in_channels, *extents))
+    return Layer(label="conv", op=op, input=type_, sizes=_ONE)
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> Layer:
     op = Dense(out_features=out_features, bias=bias)
-    return Layer(label="dense", op=op, input=TensorType(DType.FLOAT32, (1, in_features)))
+    type_ = TensorType(DType.FLOAT32, (Dim.symbol("N"), in_features))
+    return Layer(label="dense", op=op, input=type_, sizes=_ONE)
 
 
 @st.composite
@@ -90,7 +93,7 @@ def tensors(layer: Layer, seed: int = 0) -> tuple[Array, Array | None]:
 
 
 def inputs(layer: Layer, seed: int = 1) -> Array:
-    return np.random.default_rng(seed).standard_normal(layer.input.at({}))
+    return np.random.default_rng(seed).standard_normal(layer.input.at(dict(layer.sizes)))
 
 
 def chain_outputs(layer: Layer, factors: Factors, own: Tensors, x: Array) -> Array:

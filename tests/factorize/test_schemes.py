@@ -224,7 +224,8 @@ def closed_forms(layer: Layer) -> dict[str, tuple[tuple[int, ...], int, int]]:
     """Return (ranks, parameters, MACs) by science's formulas, for k x k, without biases."""
     S, T = layer.in_channels, layer.out_channels
     k = layer.kernel[0]
-    (H, W), (h, w) = layer.input.at({})[2:], layer.output.at({})[2:]
+    sizes = dict(layer.sizes)
+    (H, W), (h, w) = layer.input.at(sizes)[2:], layer.output.at(sizes)[2:]
     r, q, t = 5, 7, 3
     return {
         "channel_output": ((r,), r * (S * k * k + T), r * (S * k * k + T) * h * w),

@@ -27,7 +27,7 @@ from cnndsl.factorize.stacking import STACKED_SIDE, stack, stack_refusal, wide_a
 from cnndsl.factorize.truncated import leading
 from cnndsl.ops.base import Array
 
-_SWEEPS = 30
+_SWEEPS = 12
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Stacked(WeightScheme):
         return refined(found, weight, sweeps=_SWEEPS)
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
-        return self.kernels(layer, fit.target.reshape(layer.weight_shape), ranks)
+        target = fit.target.reshape(layer.weight_shape)
+        return refined(_start(layer, target, ranks), target, fit.moment, sweeps=_SWEEPS)
 
 
 def _count(layer: Layer) -> int:
