@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,16 +16,19 @@ from cnndsl.cli.options import (
     json_option,
     settings_option,
     sizes_of,
+    threads_option,
     weights_options,
 )
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.optimizing import document, render
+from cnndsl.driver.optimizing.calibrate import read_calibration
 from cnndsl.driver.optimizing.document import Section
 from cnndsl.driver.optimizing.network import OUTPUTS, is_model, read_network, written
 from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
-from cnndsl.driver.optimizing.request import Request, schemes_named
+from cnndsl.driver.optimizing.request import ACCEPT, Request, known_schemes, schemes_named
+from cnndsl.driver.optimizing.rules import parse_rule
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.factorize.choosing.budget import parse_budget
 from cnndsl.files import write_files
@@ -55,9 +59,45 @@ _ALL = "all"
 @click.option(
     "--budget",
     metavar="QUANTITY=AMOUNT",
-    help="What the whole network may take: macs, params or weight_bytes, as a share (0.5x) or a "
-    "number (2M).",
+    help="What the whole network may take: macs, params, weight_bytes or latency, as a share "
+    "(0.5x) or a number (2M, 3ms).",
 )
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, min_open=True),
+    help="Largest relative error of an output on the calibration data. Without a budget, as many "
+    "MACs are saved as it allows.",
+)
+@click.option(
+    "--calibrate",
+    "calibration",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Data to fit the layers to: .npy, .npz, a picture, or a folder of these. Up to 128 "
+    "samples are used; a quarter of them is held out, to measure the error. May be given several "
+    "times.",
+)
+@click.option(
+    "--ranks",
+    metavar="RULE",
+    help="One rank for each layer and scheme: energy=0.95, evbmf, ratio=4, or a file of lines "
+    "LAYER SCHEME RANKS.",
+)
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Make another network, to be trained: the schemes are architectures then, and no weights "
+    "are needed.",
+)
+@click.option(
+    "--accept",
+    type=click.Choice(ACCEPT),
+    default="predicted",
+    show_default=True,
+    help="Whether a chain must be measured to be faster than the layer, on this machine.",
+)
+@threads_option
 @click.option(
     "-o",
     "--output",
@@ -83,6 +123,12 @@ def command(
     file: Path,
     factorize: str | None,
     budget: str | None,
+    max_error: float | None,
+    calibration: tuple[Path, ...],
+    ranks: str | None,
+    retrain: bool,
+    accept: str,
+    threads: int | None,
     output: Path | None,
     document_path: Path | None,
     explained: tuple[str, ...],
@@ -97,17 +143,30 @@ def command(
     """
     if factorize is None:
         raise click.UsageError("say what to do: --factorize")
-    if budget is None:
-        raise click.UsageError("say how small it must become: --budget macs=0.5x, for example")
+    if budget is None and max_error is None and ranks is None:
+        raise click.UsageError(
+            "say how small it must become: --budget macs=0.5x, --max-error 0.02 or "
+            "--ranks energy=0.95, for example"
+        )
+    if max_error is not None and not calibration:
+        raise click.UsageError("--max-error is measured on data: give --calibrate PATH")
+    if calibration and retrain:
+        raise click.UsageError("--calibrate fits weights, and --retrain keeps none")
     _check_paths(file, output, document_path, source)
-    request = _request(factorize, budget)
+    request = replace(
+        _request(factorize, budget, ranks, retrain),
+        max_error=max_error,
+        accept=accept,
+        threads=threads,
+    )
     if is_model(file):
         sizes_of(settings)
     with progress(f"optimizing {file.name}") as notify:
         notify("reading")
         network = read_network(file, source.choice(settings), with_weights=source.is_given)
         report.warnings(network.warnings)
-        outcome = optimize(network.graph, network.weights, request, notify)
+        data = read_calibration(network.graph, calibration)
+        outcome = optimize(network.graph, network.weights, request, data, notify)
         found = [_explained(outcome, label) for label in explained]
         files: dict[Path, bytes] = {}
         if output is not None:
@@ -125,7 +184,7 @@ def command(
         click.echo(f"{path}  {len(content):,} bytes")
 
 
-def _request(factorize: str, budget: str) -> Request:
+def _request(factorize: str, budget: str | None, ranks: str | None, retrain: bool) -> Request:
     """Return what the options ask for; raises CompileError with everything wrong in them."""
     problems: list[Diagnostic] = []
 
@@ -137,11 +196,13 @@ def _request(factorize: str, budget: str) -> Request:
             return None
 
     names = [] if factorize == _ALL else [n.strip() for n in factorize.split(",") if n.strip()]
-    schemes = read(lambda: schemes_named(names))
-    bound = read(lambda: parse_budget(budget))
-    if schemes is None or bound is None:
+    schemes = read(lambda: schemes_named(names, retrain=retrain)) or ()
+    bound = None if budget is None else read(lambda: parse_budget(budget))
+    known = known_schemes(retrain=retrain)
+    rule = None if ranks is None else read(lambda: parse_rule(ranks, known))
+    if problems:
         raise CompileError(problems)
-    return Request(schemes=schemes, budget=bound)
+    return Request(schemes=schemes, budget=bound, ranks=rule)
 
 
 def _check_paths(

@@ -72,7 +72,10 @@ CODES: dict[str, str] = {
     "CNN605": "a mapping of names is wrong",
     # factorization
     "CNN651": "a budget is malformed",
-    "CNN652": "a budget cannot be met",
+    "CNN652": "a budget or a bound on the error cannot be met",
+    "CNN653": "a rank is out of range",
+    "CNN654": "a scheme does not apply to a layer",
+    "CNN655": "a rule for ranks, or a file of ranks, is wrong",
     "CNN661": "weights or inputs hold no usable numbers",
     # targets
     "CNN701": "the target is not built yet",

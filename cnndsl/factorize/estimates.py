@@ -3,12 +3,13 @@
 Truncated singular value decompositions lose the energy of what is cut off, so one decomposition
 tells the error of every rank. Of Tucker-2 it is that of the higher-order SVD, which iteration then
 improves a little. The other schemes are computed at a few ranks; in between, the logarithm of the
-error is taken to be linear.
+error is taken to be linear in the rank. With statistics of what a layer sees, schemes are computed
+at a few ranks, too; in between, it is linear in the error that they have without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -39,19 +40,50 @@ def estimated_errors(
     """
     exact = checked(layer, weight, bias)
     if statistics is None:
-        if isinstance(scheme, Tucker2):
-            return _tucker(exact, ranks)
-        unfoldings = scheme.unfoldings(layer, exact)
-        if len(unfoldings) == 1 and len(scheme.rank_limits(layer)) == 1:
-            lost = _lost(unfoldings[0])
-            return tuple(float(lost[min(rank, len(lost) - 1)]) for (rank,) in ranks)
-    if len(ranks) <= _COMPUTED or len(ranks[0]) > 1:
+        return _without(scheme, layer, exact, bias, ranks)
+    if len(ranks) <= _COMPUTED:
         return scheme.errors(layer, weight, bias, ranks, statistics)
-    places = sorted({round(i * (len(ranks) - 1) / (_COMPUTED - 1)) for i in range(_COMPUTED)})
-    known = scheme.errors(layer, weight, bias, [ranks[i] for i in places], statistics)
-    at = [rank for (rank,) in ranks]
-    logs = np.log(np.maximum(known, _LEAST))
-    return tuple(float(e) for e in np.exp(np.interp(at, [at[i] for i in places], logs)))
+    return _between(
+        _without(scheme, layer, exact, bias, ranks),
+        lambda chosen: scheme.errors(layer, weight, bias, chosen, statistics),
+        ranks,
+    )
+
+
+def _without(
+    scheme: WeightScheme, layer: Layer, weight: Array, bias: Array | None, ranks: Sequence[Ranks]
+) -> tuple[float, ...]:
+    """Return the errors of the kernel."""
+    if isinstance(scheme, Tucker2):
+        return _tucker(weight, ranks)
+    unfoldings = scheme.unfoldings(layer, weight)
+    if len(unfoldings) == 1 and len(scheme.rank_limits(layer)) == 1:
+        lost = _lost(unfoldings[0])
+        return tuple(float(lost[min(rank, len(lost) - 1)]) for (rank,) in ranks)
+    if len(ranks) <= _COMPUTED or len(ranks[0]) > 1:
+        return scheme.errors(layer, weight, bias, ranks)
+    return _between(
+        [float(rank) for (rank,) in ranks],
+        lambda chosen: scheme.errors(layer, weight, bias, chosen),
+        ranks,
+    )
+
+
+def _between(
+    along: Sequence[float],
+    compute: Callable[[Sequence[Ranks]], Sequence[float]],
+    ranks: Sequence[Ranks],
+) -> tuple[float, ...]:
+    """Return errors that are computed at some ranks, spread over `along`, and read off between."""
+    order = sorted(range(len(ranks)), key=lambda i: along[i])
+    wanted = np.linspace(along[order[0]], along[order[-1]], _COMPUTED)
+    at = np.asarray([along[i] for i in order])
+    places = sorted({int(np.abs(at - x).argmin()) for x in wanted})
+    known = np.maximum(compute([ranks[order[i]] for i in places]), _LEAST)
+    logs = np.interp(at, at[places], np.log(known))
+    found = np.empty(len(ranks))
+    found[order] = np.exp(logs)
+    return tuple(float(e) for e in found)
 
 
 def _lost(unfolding: Array) -> Array:

@@ -34,7 +34,21 @@ class Fit:
 
     @staticmethod
     def of(weight: Array, bias: Array | None, statistics: Statistics) -> Fit:
-        """Return the problem for a layer's tensors and what it saw."""
+        """Return the problem for a layer's tensors and what it saw.
+
+        The last one is remembered: a layer's is the same for all schemes and ranks.
+        """
+        if _last:
+            seen, last_weight, had_bias, fit = _last[0]
+            same = seen is statistics and had_bias == (bias is not None)
+            if same and np.array_equal(last_weight, weight):
+                return fit
+        fit = Fit._of(weight, bias, statistics)
+        _last[:] = [(statistics, weight.copy(), bias is not None, fit)]
+        return fit
+
+    @staticmethod
+    def _of(weight: Array, bias: Array | None, statistics: Statistics) -> Fit:
         own = weight.reshape(weight.shape[0], -1)
         moment = statistics.input_moment
         cross = statistics.cross_moment
@@ -76,3 +90,6 @@ class Fit:
         if self.outputs_square <= 0:
             return 0.0 if loss <= 0 else float("inf")
         return float(np.sqrt(max(loss, 0.0) / self.outputs_square))
+
+
+_last: list[tuple[Statistics, Array, bool, Fit]] = []

@@ -43,7 +43,7 @@ def document(outcome: Outcome) -> tuple[Section, ...]:
     """Return the whole report."""
     return (
         Section(
-            f"{outcome.before.name}, {outcome.request.budget}",
+            f"{outcome.before.name}, {outcome.request}",
             (f"{outcome.label.value}: {MEANING[outcome.label]}.",),
             totals(outcome),
         ),
@@ -78,6 +78,24 @@ def totals(outcome: Outcome) -> Table:
         if fields[0]:
             same = "same" if fields[0] == fields[1] else "changed"
             rows.append((f"receptive field of {o.name}", fields[0], fields[1], same))
+    for name, error in outcome.errors.items():
+        rows.append(
+            (f"error of {name}, {outcome.samples} held-out samples", "", f"{error:.3g}", "")
+        )
+    for what, times in (
+        ("predicted", [d.predicted_s for d in outcome.decisions]),
+        ("measured", [d.measured_s for d in outcome.decisions]),
+    ):
+        if pairs := [t for t in times if t is not None]:
+            before_s, after_s = (sum(t[i] for t in pairs) for i in (0, 1))
+            rows.append(
+                (
+                    f"changed layers, {what}, ms",
+                    f"{before_s * 1e3:.3f}",
+                    f"{after_s * 1e3:.3f}",
+                    f"{after_s / before_s:.3f}x",
+                )
+            )
     return Table(
         (("whole network", False), ("before", True), ("after", True), ("ratio", True)), tuple(rows)
     )
@@ -93,6 +111,7 @@ def layers(outcome: Outcome) -> Table:
         ("params after", True),
         ("MACs", True),
         ("MACs after", True),
+        ("predicted", True),
         *([("measured", True)] if measured else []),
         ("error", True),
         ("label", False),
@@ -107,6 +126,7 @@ def _row(d: Decision, measured: bool) -> Iterator[str]:
     yield f"{d.chosen.cost.params:,}" if d.is_changed else ""
     yield f"{d.dense.cost.macs:,}"
     yield f"{d.chosen.cost.macs:,}" if d.is_changed else ""
+    yield "" if d.predicted_s is None else f"{d.predicted_s[0] / d.predicted_s[1]:.2f}x"
     if measured:
         yield "" if d.measured_s is None else f"{d.measured_s[0] / d.measured_s[1]:.2f}x"
     yield error_text(d)
@@ -127,8 +147,10 @@ def chart(outcome: Outcome) -> Chart:
     series = []
     front = [_point(outcome, c) for c in ladder(problem)]
     series.append(Series("best for each budget", tuple(front), line=True))
-    budget = outcome.request.budget.amount(dense) - problem.rest
     series.append(Series("chosen", (_point(outcome, outcome.choice),)))
+    budget = problem.dense * _point(outcome, outcome.choice)[0] - problem.rest
+    if outcome.request.budget is not None:
+        budget = outcome.request.budget.amount(dense) - problem.rest
     for name, solve in (("greedy", greedy), ("same share everywhere", uniform)):
         try:
             series.append(Series(name, (_point(outcome, solve(problem.groups, budget)),)))
@@ -238,6 +260,9 @@ def explanation(outcome: Outcome, label: str) -> Section | None:
 def _why_left(d: Decision) -> str:
     if len(d.candidates) == 1:
         return "No scheme makes it cheaper."
+    if d.slower:
+        tried = ", ".join(map(str, d.slower))
+        return f"Chains that were measured beside it are not faster: {tried}."
     return (
         f"{len(d.candidates) - 1} candidates are cheaper; the budget is met with less loss "
         "in other layers."

@@ -12,6 +12,7 @@ from cnndsl.driver.load import load
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.trained import weights_for
 from cnndsl.elaborate.inputs import Setting
+from cnndsl.factorize.scheme import Label
 from cnndsl.importers.writing.write import write_source
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -70,9 +71,18 @@ def read_network(path: Path, choice: Choice, *, with_weights: bool) -> Network:
 def written(outcome: Outcome, network: Network, output: Path) -> dict[Path, bytes]:
     """Return the files of the optimised network; raises CompileError.
 
-    A program has its weights beside it, if there are any; an ONNX model has them inside.
+    A program has its weights beside it, unless it is to be trained; an ONNX model has them inside.
     """
     if output.suffix == ".onnx":
+        if outcome.label is Label.RETRAIN:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN602",
+                    message=f"{output.name} would need weights, and the network has none before "
+                    "it is trained",
+                    help="write a program: -o net.cnn",
+                )
+            )
         from cnndsl.backends.onnx.emit import emit
 
         return {output: emit(outcome.graph, outcome.weights)}
@@ -89,7 +99,7 @@ def written(outcome: Outcome, network: Network, output: Path) -> dict[Path, byte
     comments = {**network.comments, "": "\n".join(said)}
     source = write_source(outcome.graph, comments, own_blocks=True, ranks=outcome.ranks)
     files = {output: source.text.encode("utf-8")}
-    if outcome.weights:
+    if all(p.value.name in outcome.weights for p in outcome.graph.parameters):
         tensors = {source.names[name]: array for name, array in outcome.weights.items()}
         files[output.with_suffix(".safetensors")] = serialize(tensors)
     return files
@@ -100,7 +110,7 @@ def _summary(outcome: Outcome) -> str:
     before, after = outcome.figures_before.summary, outcome.figures_after.summary
     changed = sum(decision.is_changed for decision in outcome.decisions)
     return (
-        f"Factorized by cnndsl optimize ({outcome.request.budget}): {changed} layers, "
+        f"Factorized by cnndsl optimize ({outcome.request}): {changed} layers, "
         f"parameters {before.params:_} -> {after.params:_}, MACs {before.macs} -> {after.macs}"
     )
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from cnndsl.analysis.cost import summarize
 from cnndsl.analysis.sizes import required_sizes
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.calibration import Inputs
 from cnndsl.driver.figures import figures_if_planned
+from cnndsl.driver.optimizing.calibrate import count, fitted_to, follow, held_out, observe
+from cnndsl.driver.optimizing.choosing import Chooser
 from cnndsl.driver.optimizing.outcome import Decision, Outcome
 from cnndsl.driver.optimizing.request import Request
-from cnndsl.driver.optimizing.survey import Survey, label_of, survey, tensors_of
-from cnndsl.factorize.candidates import Refused, known
+from cnndsl.driver.optimizing.survey import (
+    Survey,
+    require_weights,
+    survey,
+    tensors_of,
+    watched,
+)
+from cnndsl.driver.optimizing.timing import predicted
+from cnndsl.factorize.candidates import Candidate, Place, Refused, places
 from cnndsl.factorize.choosing.budget import Quantity
-from cnndsl.factorize.choosing.choose import Problem, amount, chosen, within
-from cnndsl.factorize.choosing.option import Choice, Unreachable, cheapest
 from cnndsl.factorize.decompose import WeightScheme
-from cnndsl.factorize.rewrite import Key, Replacement, rewrite
+from cnndsl.factorize.rewrite import Key, Replacement, Rewritten, rewrite
 from cnndsl.factorize.scheme import Decomposition
+from cnndsl.factorize.statistics import Statistics
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
@@ -28,131 +36,161 @@ def optimize(
     graph: Graph,
     weights: Mapping[str, Array],
     request: Request,
+    data: Sequence[Inputs] = (),
     notify: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Return a cheaper network and what was decided; raises CompileError.
 
+    With calibration `data` errors are those of outputs, and layers are fitted to what they see; a
+    quarter of the samples is kept apart, and tells the network's own error.
     Everything but measured times depends on the arguments alone.
     """
-    sizes = {**dict(graph.usual_sizes), **dict.fromkeys(graph.batch_symbols, 1)}
-    sizes = required_sizes(graph, sizes, "count what layers cost")
-    looked = survey(graph, weights, request.schemes, sizes, notify)
-    problem = _problem(graph, sizes, looked, request.quantity)
-    choice = _within(problem, request)
-    picked = chosen(problem, choice)
-    replacements: dict[Key, Replacement] = {}
-    decompositions: dict[Key, Decomposition] = {}
-    for place, candidate in zip(looked.places, picked, strict=True):
-        scheme, layer = candidate.scheme, place.uses[0]
-        if isinstance(scheme, WeightScheme):
-            notify(f"decomposing {place.label}")
-            made = scheme.decompose(layer, *tensors_of(place, weights), candidate.ranks)
-            decompositions[place.key] = made
-            replacements[place.key] = Replacement(made.factors, made.tensors)
-        elif scheme is not None:
-            replacements[place.key] = Replacement(scheme.factors(layer, candidate.ranks))
-    # What was chosen by an estimate is reported as it is.
-    picked = [
-        candidate
-        if (made := decompositions.get(place.key)) is None
-        else replace(candidate, error=error_of(made), label=label_of(error_of(made)))
-        for place, candidate in zip(looked.places, picked, strict=True)
-    ]
-    rewritten = rewrite(graph, weights, replacements)
-    refusals: dict[str, list[Refused]] = defaultdict(list)
-    for refused in looked.refused:
-        refusals[refused.label].append(refused)
-    decisions = []
-    for place, found, candidate in zip(looked.places, looked.candidates, picked, strict=True):
-        decisions.append(
-            Decision(
-                place=place,
-                candidates=found,
-                chosen=candidate,
-                refused=tuple(refusals[place.label]),
-                decomposition=decompositions.get(place.key),
-                made=tuple(
-                    rewritten.made[use.label] for use in place.uses if use.label in rewritten.made
-                ),
+    if request.max_error is not None and not data:
+        raise CompileError(
+            Diagnostic(
+                code="CNN652",
+                message="the error of outputs is measured on calibration data, and none are given",
+                help="give them with --calibrate",
             )
         )
+    sizes = {**dict(graph.usual_sizes), **dict.fromkeys(graph.batch_symbols, 1)}
+    sizes = required_sizes(graph, sizes, "count what layers cost")
+    require_weights(graph, weights, request.schemes)
+    statistics: Mapping[Key, Statistics] = {}
+    if data:
+        looked_at = watched(places(graph, sizes)[0], request.schemes)
+        statistics = observe(graph, weights, fitted_to(data), looked_at, notify)
+    looked = survey(graph, weights, request, sizes, statistics, notify)
+    statistics = {}
+    if request.quantity is Quantity.LATENCY:
+        looked = _timed(looked, notify)
+
+    def build(picked: Sequence[Candidate]) -> Built:
+        return _built(graph, weights, data, looked.places, picked, notify)
+
+    chooser = Chooser(graph, sizes, looked, request, lambda p: build(p).errors, notify)
+    choice = chooser.choose()
+    picked = chooser.picked(choice)
+    built = build(picked)
+    chooser.check(built.errors)
+    rewritten = rewrite(graph, {**weights, **built.norms}, built.replacements)
     notify("measuring the network before and after")
     return Outcome(
         request=request,
         before=graph,
         graph=rewritten.graph,
         weights=rewritten.weights,
-        decisions=tuple(decisions),
+        decisions=tuple(_decisions(looked, picked, built, rewritten, chooser)),
         refused=tuple(r for r in looked.refused if not r.scheme),
-        problem=problem,
+        problem=chooser.problem,
         choice=choice,
         figures_before=figures_if_planned(graph)[0],
         figures_after=figures_if_planned(rewritten.graph)[0],
+        errors=built.errors,
+        samples=count(held_out(data)),
     )
 
 
-def error_of(made: Decomposition) -> float:
-    """Return the error to report: of the outputs that were seen, else of the kernel."""
-    return made.error if made.output_error is None else made.output_error
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What becomes of the layers: chains, their tensors, batch norms that follow; output errors."""
+
+    replacements: Mapping[Key, Replacement]
+    decompositions: Mapping[Key, Decomposition]
+    norms: Mapping[str, Array] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
-def _problem(graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity) -> Problem:
-    """Return what there is to choose from; the rest is what no choice changes."""
-    summary = summarize(graph, sizes)
-    whole = {
-        Quantity.MACS: known(summary.macs),
-        Quantity.PARAMS: summary.params,
-        Quantity.WEIGHT_BYTES: summary.weight_bytes,
-    }[quantity]
-    open_ = sum(amount(found[0], quantity) for found in looked.candidates)
-    return Problem(looked.places, looked.candidates, quantity, whole - open_)
+def _built(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    data: Sequence[Inputs],
+    found: Sequence[Place],
+    picked: Sequence[Candidate],
+    notify: Callable[[str], None],
+) -> Built:
+    chosen = {
+        place.key: (place, candidate)
+        for place, candidate in zip(found, picked, strict=True)
+        if candidate.scheme is not None
+    }
+    decompositions: dict[Key, Decomposition] = {}
+    norms: Mapping[str, Array] = {}
+    errors: Mapping[str, float] = {}
+    decomposing = all(isinstance(c.scheme, WeightScheme) for _, c in chosen.values())
+    if data and decomposing:
+        followed = follow(graph, weights, data, chosen, notify)
+        decompositions |= followed.decompositions
+        norms, errors = followed.norms, followed.errors
+    replacements: dict[Key, Replacement] = {}
+    for key, (place, candidate) in chosen.items():
+        scheme, layer = candidate.scheme, place.uses[0]
+        assert scheme is not None
+        if isinstance(scheme, WeightScheme):
+            if key not in decompositions:
+                notify(f"decomposing {place.label}")
+                own = tensors_of(place, weights)
+                decompositions[key] = scheme.decompose(layer, *own, candidate.ranks)
+            made = decompositions[key]
+            replacements[key] = Replacement(made.factors, made.tensors)
+        else:
+            replacements[key] = Replacement(scheme.factors(layer, candidate.ranks))
+    return Built(replacements, decompositions, norms, errors)
 
 
-def _within(problem: Problem, request: Request) -> Choice:
-    budget = request.budget
-    try:
-        return within(problem, budget)
-    except Unreachable as error:
-        least = error.least + problem.rest
-        raise CompileError(_unmet(problem, request, least)) from None
-
-
-def _unmet(problem: Problem, request: Request, least: float) -> Diagnostic:
-    """Say what the least is, and which layers keep it from being less."""
-    budget, dense = request.budget, problem.dense
-    at_least = cheapest(problem.groups)
-    shares = sorted(
-        (
-            (amount(candidate, problem.quantity), place.label, str(candidate))
-            for place, candidate in zip(problem.places, chosen(problem, at_least), strict=True)
-        ),
-        reverse=True,
-    )
-    notes = [
-        f"{label} takes at least {amount_text(cost, problem.quantity)} ({candidate})"
-        for cost, label, candidate in shares[:3]
-    ]
-    if problem.rest > 0:
-        notes.append(
-            f"layers that no scheme knows take {amount_text(problem.rest, problem.quantity)}"
+def _decisions(
+    looked: Survey,
+    picked: Sequence[Candidate],
+    built: Built,
+    rewritten: Rewritten,
+    chooser: Chooser,
+) -> list[Decision]:
+    refusals: dict[str, list[Refused]] = defaultdict(list)
+    for refused in looked.refused:
+        refusals[refused.label].append(refused)
+    decisions = []
+    for place, found, candidate in zip(looked.places, looked.candidates, picked, strict=True):
+        made = built.decompositions.get(place.key)
+        pair = [found[0], candidate] if candidate.scheme is not None else None
+        decisions.append(
+            Decision(
+                place=place,
+                candidates=found,
+                chosen=_as_made(candidate, made),
+                refused=tuple(refusals[place.label]),
+                decomposition=made,
+                made=tuple(
+                    rewritten.made[use.label] for use in place.uses if use.label in rewritten.made
+                ),
+                predicted_s=None if pair is None else _pair(predicted(place, pair)),
+                measured_s=chooser.measured.get((place.key, candidate.name, candidate.ranks)),
+                slower=tuple(chooser.slower.get(place.key, ())),
+            )
         )
-    return Diagnostic(
-        code="CNN652",
-        message=f"{budget} cannot be met: of {amount_text(dense, problem.quantity)}, "
-        f"at least {amount_text(least, problem.quantity)} remain ({least / dense:.3g}x)",
-        notes=tuple(notes),
-        help=f"give {budget.quantity.value}={_rounded_up(least / dense)}x or more"
-        if budget.share is not None
-        else "give a larger budget, or allow more schemes",
-    )
+    return decisions
 
 
-def _rounded_up(share: float) -> str:
-    return f"{min(-(-share * 100 // 1) / 100, 1):g}"
+def _pair(times: Sequence[float]) -> tuple[float, float]:
+    first, second = times
+    return first, second
 
 
-def amount_text(amount: float, quantity: Quantity) -> str:
-    """Return an amount of a quantity as people read it."""
-    if quantity is Quantity.LATENCY:
-        return f"{amount * 1e3:.3g} ms"
-    return f"{round(amount):_} {quantity.unit}"
+def _as_made(candidate: Candidate, made: Decomposition | None) -> Candidate:
+    """Return a candidate with the error that it was found to have: of outputs, else of kernels.
+
+    It is exact if its kernel is: outputs were seen for some inputs only.
+    """
+    if made is None:
+        return candidate
+    error = made.error if made.output_error is None else made.output_error
+    return replace(candidate, error=error, label=made.label)
+
+
+def _timed(looked: Survey, notify: Callable[[str], None]) -> Survey:
+    """Return the survey with the plan's seconds for every candidate."""
+    timed = []
+    for place, candidates in zip(looked.places, looked.candidates, strict=True):
+        notify(f"planning {place.label}")
+        seconds = predicted(place, candidates)
+        timed.append(tuple(replace(c, seconds=s) for c, s in zip(candidates, seconds, strict=True)))
+    return replace(looked, candidates=tuple(timed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cnndsl.driver.figures import Figures
 from cnndsl.driver.optimizing.request import Request
@@ -19,8 +19,9 @@ from cnndsl.ops.base import Array
 class Decision:
     """What became of a layer: of all `candidates`, the `chosen` one; `refused` says why not others.
 
-    `made` are the labels of the chain's layers, for each use of the layer; `measured_s` the seconds
-    of the layer and of the chain on this machine, where they were measured.
+    `made` are the labels of the chain's layers, for each use of the layer. `predicted_s` are the
+    seconds of the layer and of the chain as the plan has it, `measured_s` those on this machine,
+    where they were measured; `slower` the candidates that were measured, and not faster.
     """
 
     place: Place
@@ -29,7 +30,9 @@ class Decision:
     refused: tuple[Refused, ...]
     decomposition: Decomposition | None = None
     made: tuple[tuple[str, ...], ...] = ()
+    predicted_s: tuple[float, float] | None = None
     measured_s: tuple[float, float] | None = None
+    slower: tuple[Candidate, ...] = ()
 
     @property
     def dense(self) -> Candidate:
@@ -44,7 +47,8 @@ class Decision:
 class Outcome:
     """The network before and after, what was decided, and the figures of both.
 
-    `problem` and `choice` are what was chosen from, for plots.
+    `problem` and `choice` are what was chosen from, for plots. `errors` has, for each output,
+    ||y - y~|| / ||y|| on the calibration data, of so many `samples`.
     """
 
     request: Request
@@ -57,6 +61,8 @@ class Outcome:
     choice: Choice
     figures_before: Figures
     figures_after: Figures
+    errors: Mapping[str, float] = field(default_factory=dict)
+    samples: int = 0
 
     @property
     def label(self) -> Label:

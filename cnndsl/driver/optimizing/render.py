@@ -90,12 +90,14 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     before, after = outcome.figures_before, outcome.figures_after
     return {
         "network": outcome.before.name,
-        "budget": str(outcome.request.budget),
+        "asked": str(outcome.request),
         "label": outcome.label.value,
         "params": [before.summary.params, after.summary.params],
         "macs": [before.summary.macs, after.summary.macs],
         "weight_bytes": [before.summary.weight_bytes, after.summary.weight_bytes],
         "planned_memory_bytes": [before.peak_memory_bytes, after.peak_memory_bytes],
+        "errors": dict(outcome.errors),
+        "samples": outcome.samples,
         "layers": [_layer(d) for d in outcome.decisions],
         "refused": [{"layer": r.label, "reason": r.reason} for r in outcome.refused],
     }
@@ -112,7 +114,8 @@ def _layer(d: Decision) -> dict[str, Any]:
         "macs": [d.dense.cost.macs, d.chosen.cost.macs],
         "error": d.chosen.error if d.is_changed else 0.0,
         "kernel_error": None if d.decomposition is None else d.decomposition.error,
-        "seconds": None if d.measured_s is None else list(d.measured_s),
+        "predicted_s": None if d.predicted_s is None else list(d.predicted_s),
+        "measured_s": None if d.measured_s is None else list(d.measured_s),
         "made": [list(use) for use in d.made],
         "candidates": len(d.candidates) - 1,
         "refused": [{"scheme": r.scheme, "reason": r.reason} for r in d.refused],

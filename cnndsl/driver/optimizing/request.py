@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.factorize.catalog import WEIGHT_SCHEMES
+from cnndsl.driver.optimizing.rules import RankRule
+from cnndsl.factorize.catalog import REWRITES, WEIGHT_SCHEMES
 from cnndsl.factorize.choosing.budget import Budget, Quantity
 from cnndsl.factorize.scheme import Scheme
-
-SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in WEIGHT_SCHEMES}
 
 ACCEPT = ("predicted", "measured")
 
@@ -20,34 +19,52 @@ ACCEPT = ("predicted", "measured")
 class Request:
     """The options of `optimize`.
 
-    `budget` bounds the whole network; with `accept` "measured" a chain takes a layer's place only
-    if it is faster on this machine, with so many `threads`.
+    `budget` bounds the whole network, `max_error` the relative error of its outputs on calibration
+    data; without either, `ranks` decide. With `accept` "measured" a chain takes a layer's place
+    only if it is faster on this machine, with so many `threads`.
     """
 
     schemes: tuple[Scheme, ...]
-    budget: Budget
+    budget: Budget | None = None
+    max_error: float | None = None
+    ranks: RankRule | None = None
     accept: str = "predicted"
     threads: int | None = None
 
     @property
     def quantity(self) -> Quantity:
-        return self.budget.quantity
+        """What is to be saved."""
+        return Quantity.MACS if self.budget is None else self.budget.quantity
+
+    def __str__(self) -> str:
+        said = [] if self.budget is None else [str(self.budget)]
+        said += [] if self.max_error is None else [f"max_error={self.max_error:g}"]
+        said += [] if self.ranks is None else [f"ranks {self.ranks.text}"]
+        return ", ".join(said)
 
 
-def schemes_named(names: Sequence[str]) -> tuple[Scheme, ...]:
+def known_schemes(*, retrain: bool) -> Mapping[str, Scheme]:
+    """Return the schemes by name: those that keep the weights, or those that need training."""
+    found: Sequence[Scheme] = REWRITES if retrain else WEIGHT_SCHEMES
+    return {scheme.name: scheme for scheme in found}
+
+
+def schemes_named(names: Sequence[str], *, retrain: bool = False) -> tuple[Scheme, ...]:
     """Return schemes by their names, all of them for none; raises CompileError (CNN302)."""
+    known = known_schemes(retrain=retrain)
     if not names:
-        return tuple(SCHEMES.values())
-    unknown = [name for name in dict.fromkeys(names) if name not in SCHEMES]
+        return tuple(known.values())
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
-        raise CompileError(_unknown(name, SCHEMES) for name in unknown)
-    return tuple(SCHEMES[name] for name in dict.fromkeys(names))
+        raise CompileError(_unknown(name, retrain) for name in unknown)
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def _unknown(name: str, known: Mapping[str, Scheme]) -> Diagnostic:
-    near = get_close_matches(name[:50], known, n=1)
-    return Diagnostic(
-        code="CNN302",
-        message=f"there is no scheme {name[:50]!a}",
-        help=f"did you mean {near[0]}?" if near else f"schemes are {', '.join(known)}",
-    )
+def _unknown(name: str, retrain: bool) -> Diagnostic:
+    known, others = known_schemes(retrain=retrain), known_schemes(retrain=not retrain)
+    if name in others:
+        help = "leave out --retrain" if retrain else "add --retrain: it makes another network"
+    else:
+        near = get_close_matches(name[:50], known, n=1)
+        help = f"did you mean {near[0]}?" if near else f"schemes are {', '.join(known)}"
+    return Diagnostic(code="CNN302", message=f"there is no scheme {name[:50]!a}", help=help)

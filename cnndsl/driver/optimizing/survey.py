@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.optimizing.calibrate import MOST_INPUTS
+from cnndsl.driver.optimizing.request import Request
+from cnndsl.driver.optimizing.rules import RankRule, check_by_hand
 from cnndsl.factorize.candidates import (
     Candidate,
     Place,
@@ -17,7 +20,9 @@ from cnndsl.factorize.candidates import (
 )
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.estimates import estimated_errors
-from cnndsl.factorize.scheme import EXACT_BELOW, Label, Scheme
+from cnndsl.factorize.rewrite import Key
+from cnndsl.factorize.scheme import EXACT_BELOW, Label, Ranks, Scheme
+from cnndsl.factorize.statistics import Statistics
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
@@ -37,30 +42,38 @@ class Survey:
 def survey(
     graph: Graph,
     weights: Mapping[str, Array],
-    schemes: Sequence[Scheme],
+    request: Request,
     sizes: Mapping[str, int],
+    statistics: Mapping[Key, Statistics],
     notify: Callable[[str], None] = lambda _: None,
 ) -> Survey:
     """Return all candidates with their errors; raises CompileError with all that is wrong."""
     found, refused = places(graph, sizes)
-    _require_weights(graph, weights, schemes)
     problems: list[Diagnostic] = []
+    if request.ranks is not None:
+        by_name = {scheme.name: scheme for scheme in request.schemes}
+        problems += check_by_hand(request.ranks, found, by_name)
+        if problems:
+            raise CompileError(problems)
     candidates: list[tuple[Candidate, ...]] = []
     for number, place in enumerate(found, start=1):
         notify(f"layer {number} of {len(found)}: {place.label}")
         own = [Candidate(scheme=None, ranks=(), cost=place.dense, error=0.0, label=Label.EXACT)]
-        for scheme in schemes:
+        for scheme in request.schemes:
             reason = refusal(place, scheme)
             if reason is not None:
                 refused.append(Refused(place.label, scheme.name, reason))
                 continue
             try:
-                made = list(_candidates(place, scheme, weights))
+                ranks = list(_ranks(place, scheme, weights, request.ranks))
+                made = list(_candidates(place, scheme, ranks, weights, statistics.get(place.key)))
             except CompileError as error:
                 problems += [d for d in error.diagnostics if d not in problems]
                 continue
             if not made:
                 reason = "no rank makes it cheaper"
+                if request.ranks is not None:
+                    reason = f"the rule {request.ranks.text} gives no rank that makes it cheaper"
                 refused.append(Refused(place.label, scheme.name, reason))
             own += made
         candidates.append(tuple(own))
@@ -69,21 +82,14 @@ def survey(
     return Survey(tuple(found), tuple(candidates), tuple(refused))
 
 
-def _candidates(place: Place, scheme: Scheme, weights: Mapping[str, Array]) -> Iterator[Candidate]:
-    ranks = list(ranks_to_try(place, scheme))
-    if not ranks:
-        return
-    errors: Sequence[float | None] = [None] * len(ranks)
-    if isinstance(scheme, WeightScheme):
-        errors = estimated_errors(scheme, place.uses[0], *tensors_of(place, weights), ranks)
-    for chosen, error in zip(ranks, errors, strict=True):
-        yield Candidate(
-            scheme=scheme,
-            ranks=chosen,
-            cost=chain_cost_of(place, scheme, chosen),
-            error=error,
-            label=label_of(error),
-        )
+def watched(found: Sequence[Place], schemes: Sequence[Scheme]) -> list[Place]:
+    """Return the layers that may be fitted to data."""
+    return [
+        place
+        for place in found
+        if place.uses[0].patch <= MOST_INPUTS
+        and any(refusal(place, scheme) is None for scheme in schemes)
+    ]
 
 
 def label_of(error: float | None) -> Label:
@@ -99,7 +105,8 @@ def tensors_of(place: Place, weights: Mapping[str, Array]) -> tuple[Array, Array
     return weight, bias[0] if bias else None
 
 
-def _require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]) -> None:
+def require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]) -> None:
+    """Raise CompileError (CNN602) if schemes need weights that are not there."""
     decomposing = [scheme.name for scheme in schemes if isinstance(scheme, WeightScheme)]
     if decomposing and any(p.value.name not in weights for p in graph.parameters):
         raise CompileError(
@@ -108,6 +115,44 @@ def _require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequen
                 message=f"{', '.join(decomposing)} "
                 f"{'decompose' if len(decomposing) > 1 else 'decomposes'} trained weights, "
                 "and none are given",
-                help="give them with --weights",
+                help="give them with --weights, or make another network, to be trained, "
+                "with --retrain",
             )
+        )
+
+
+def _ranks(
+    place: Place, scheme: Scheme, weights: Mapping[str, Array], rule: RankRule | None
+) -> Iterator[Ranks]:
+    if rule is None:
+        yield from ranks_to_try(place, scheme)
+        return
+    weight = weights[place.key[0]] if isinstance(scheme, WeightScheme) else None
+    ranks = None
+    if weight is not None or rule.kind in ("file", "ratio"):
+        ranks = rule.ranks(place, scheme, weight)  # type: ignore[arg-type]
+    if ranks is not None and chain_cost_of(place, scheme, ranks).is_lower(place.dense):
+        yield ranks
+
+
+def _candidates(
+    place: Place,
+    scheme: Scheme,
+    ranks: Sequence[Ranks],
+    weights: Mapping[str, Array],
+    statistics: Statistics | None,
+) -> Iterator[Candidate]:
+    if not ranks:
+        return
+    errors: Sequence[float | None] = [None] * len(ranks)
+    if isinstance(scheme, WeightScheme):
+        own = tensors_of(place, weights)
+        errors = estimated_errors(scheme, place.uses[0], *own, ranks, statistics)
+    for chosen, error in zip(ranks, errors, strict=True):
+        yield Candidate(
+            scheme=scheme,
+            ranks=chosen,
+            cost=chain_cost_of(place, scheme, chosen),
+            error=error,
+            label=label_of(error) if statistics is None else Label.APPROXIMATE,
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log1p
+from math import inf, log, log1p
 
 from cnndsl.factorize.candidates import Candidate, Place
 from cnndsl.factorize.choosing.budget import Budget, Quantity
 from cnndsl.factorize.choosing.convex import path
 from cnndsl.factorize.choosing.knapsack import least_error
 from cnndsl.factorize.choosing.option import Choice, Option
-from cnndsl.factorize.scheme import EXACT_BELOW
+from cnndsl.factorize.scheme import EXACT_BELOW, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Problem:
 
     @property
     def groups(self) -> list[list[Option]]:
-        return [[option(c, self.quantity) for c in found] for found in self.candidates]
+        return [[option(c, found[0], self.quantity) for c in found] for found in self.candidates]
 
     @property
     def dense(self) -> float:
@@ -45,13 +45,19 @@ def ladder(problem: Problem) -> list[Choice]:
     return path(problem.groups)
 
 
-def option(candidate: Candidate, quantity: Quantity) -> Option:
+def option(candidate: Candidate, dense: Candidate, quantity: Quantity) -> Option:
     """Return what a candidate costs and loses, so that losses add up over layers.
 
     The loss is -log of the share of the energy that is kept, 1 - error^2: the sum over layers is
     the product of what each keeps (Zhang et al., 2016), and no layer is given up for the others.
+    Of a layer that must be trained anew no error is known: the share of its parameters that it
+    keeps stands for it.
     """
-    return Option(amount(candidate, quantity), loss(candidate.error))
+    if candidate.label is Label.RETRAIN:
+        lost = log(dense.cost.params / candidate.cost.params)
+    else:
+        lost = loss(candidate.error)
+    return Option(amount(candidate, quantity), lost)
 
 
 def loss(error: float | None) -> float:

@@ -1,0 +1,257 @@
+"""Look at what a network's layers see on a user's data, before and after it is made cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.calibration import Inputs, batches, expand
+from cnndsl.factorize.candidates import Candidate, Place
+from cnndsl.factorize.decompose import WeightScheme
+from cnndsl.factorize.factors import Factors, Tensors
+from cnndsl.factorize.moments import Moments
+from cnndsl.factorize.rewrite import Key
+from cnndsl.factorize.scheme import Decomposition
+from cnndsl.factorize.statistics import Statistics
+from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import Array
+from cnndsl.ops.norm import BatchNorm
+
+MOST_SAMPLES = 128
+"""Samples that are looked at; what a layer's inputs have in common shows in fewer."""
+
+MOST_INPUTS = 5000
+"""Numbers that an output position may see for its layer to be fitted to data: their moments are a
+matrix of as many rows and columns."""
+
+_BATCH = 8
+_FEW = 8
+
+
+def read_calibration(graph: Graph, paths: Sequence[Path]) -> tuple[Inputs, ...]:
+    """Return the inputs of files and folders, a few samples at a time.
+
+    Raises CompileError (CNN204, CNN801, CNN803), the last for numbers that are NaN or infinite.
+    """
+    found: list[Inputs] = []
+    taken = 0
+    for inputs in batches(graph, expand(paths), lambda _: _BATCH):
+        for name, array in inputs.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise CompileError(
+                    Diagnostic(
+                        code="CNN803",
+                        message=f"the calibration data for {name} hold NaN or infinities",
+                        help="leave out the samples that have them",
+                    )
+                )
+        found.append({name: array[: MOST_SAMPLES - taken] for name, array in inputs.items()})
+        taken += len(next(iter(found[-1].values())))
+        if taken >= MOST_SAMPLES:
+            break
+    return tuple(found)
+
+
+def fitted_to(data: Sequence[Inputs]) -> list[Inputs]:
+    """Return the samples that layers are fitted to: of each four the first three."""
+    return [{n: a[np.arange(len(a)) % 4 != 3] for n, a in inputs.items()} for inputs in data]
+
+
+def held_out(data: Sequence[Inputs]) -> list[Inputs]:
+    """Return the samples that tell the error: of each four the last one; all if there are few."""
+    if count(data) < _FEW:
+        return list(data)
+    held = [{n: a[3::4] for n, a in inputs.items()} for inputs in data]
+    return [inputs for inputs in held if count([inputs])]
+
+
+def count(data: Sequence[Inputs]) -> int:
+    """Return how many samples there are."""
+    return sum(len(next(iter(inputs.values()))) for inputs in data)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A network that was made cheaper layer by layer, each fitted to what it then sees.
+
+    `norms` has new tensors of batch norms. `errors` has, for each output, ||y - y~|| / ||y|| over
+    the samples that were held out.
+    """
+
+    decompositions: Mapping[Key, Decomposition]
+    norms: Mapping[str, Array]
+    errors: Mapping[str, float]
+
+
+def observe(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    data: Sequence[Inputs],
+    places: Sequence[Place],
+    notify: Callable[[str], None] = lambda _: None,
+) -> dict[Key, Statistics]:
+    """Return what each layer sees in the network as it is."""
+    moments = {p.key: Moments(p.uses[0], seed) for seed, p in enumerate(places)}
+    for number, inputs in enumerate(data, start=1):
+        notify(f"watching batch {number} of {len(data)}")
+        for node, read, made in _run(graph, weights, inputs):
+            if node.params in moments:
+                moments[node.params].add(read[0], made)
+    found = {key: seen.statistics() for key, seen in moments.items()}
+    return {key: seen for key, seen in found.items() if seen is not None}
+
+
+def follow(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    data: Sequence[Inputs],
+    picked: Mapping[Key, tuple[Place, Candidate]],
+    notify: Callable[[str], None] = lambda _: None,
+) -> Followed:
+    """Take the chosen layers apart in the order in which they run, and return what comes out.
+
+    Both networks run side by side. A layer is fitted to give what it gave in the original from
+    what it now gets (asymmetric reconstruction, Zhang et al. 2016), so that it makes up for those
+    before it. A batch norm behind changed layers has its mean shifted, and its variance scaled, as
+    those of what it gets did.
+    """
+    walk = _Walk(graph, weights, data, picked, notify)
+    for node in graph.nodes:
+        walk.step(node)
+    return Followed(walk.decompositions, walk.norms, walk.errors())
+
+
+class _Walk:
+    """Two networks at the same node: all values that are still read, for all batches."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, Array],
+        data: Sequence[Inputs],
+        picked: Mapping[Key, tuple[Place, Candidate]],
+        notify: Callable[[str], None],
+    ) -> None:
+        self._graph = graph
+        self._weights = weights
+        self._picked = picked
+        self._notify = notify
+        self._last = {name: node for node in graph.nodes for name in node.inputs}
+        fitted, held = fitted_to(data), held_out(data)
+        self._fitted = len(fitted)
+        self._exact: list[dict[str, Array]] = [dict(inputs) for inputs in (*fitted, *held)]
+        # The values that differ; all others are those of the original.
+        self._changed: list[dict[str, Array]] = [{} for _ in self._exact]
+        self.decompositions: dict[Key, Decomposition] = {}
+        self.norms: dict[str, Array] = {}
+
+    def step(self, node: Node) -> None:
+        params = [self._weights[name] for name in node.params]
+        made = [_evaluated(node, [v[i] for i in node.inputs], params) for v in self._exact]
+        touched = any(i in self._changed[0] for i in node.inputs)
+        if node.params in self._picked:
+            self._replaced(node, made)
+        elif touched:
+            if isinstance(node.op, BatchNorm):
+                params = self._norm(node, params)
+            for place, values in enumerate(self._changed):
+                read = [self._seen(place, i) for i in node.inputs]
+                values[node.output.name] = _evaluated(node, read, params)
+        for values, result in zip(self._exact, made, strict=True):
+            values[node.output.name] = result
+        for name in node.inputs:
+            if self._last[name] is node and name not in self._graph.output_values:
+                for values in (*self._exact, *self._changed):
+                    values.pop(name, None)
+
+    def errors(self) -> dict[str, float]:
+        """Return the relative error of each output."""
+        found = {}
+        for o in self._graph.outputs:
+            lost = whole = 0.0
+            for place, values in list(enumerate(self._exact))[self._fitted :]:
+                exact = values[o.value].astype(np.float64)
+                lost += float(((self._seen(place, o.value) - exact) ** 2).sum())
+                whole += float((exact**2).sum())
+            found[o.name] = sqrt(lost / whole) if whole else sqrt(lost)
+        return found
+
+    def _seen(self, place: int, name: str) -> Array:
+        return self._changed[place].get(name, self._exact[place].get(name))  # type: ignore[return-value]
+
+    def _replaced(self, node: Node, made: Sequence[Array]) -> None:
+        place, candidate = self._picked[node.params]
+        (name,) = node.inputs
+        if node.params not in self.decompositions:
+            self._notify(f"fitting {place.label}")
+            scheme = candidate.scheme
+            assert isinstance(scheme, WeightScheme)
+            statistics = None
+            if place.uses[0].patch <= MOST_INPUTS:
+                moments = Moments(place.uses[0], 0)
+                for batch, wanted in enumerate(made[: self._fitted]):
+                    moments.add(self._seen(batch, name), wanted)
+                statistics = moments.statistics()
+            weight, *bias = (self._weights[n] for n in node.params)
+            self.decompositions[node.params] = scheme.decompose(
+                place.uses[0],
+                weight,
+                bias[0] if bias else None,
+                candidate.ranks,
+                statistics,
+            )
+        found = self.decompositions[node.params]
+        for batch, values in enumerate(self._changed):
+            values[node.output.name] = _chained(
+                found.factors, found.tensors, self._seen(batch, name)
+            )
+
+    def _norm(self, node: Node, params: Sequence[Array]) -> list[Array]:
+        """Return a batch norm's tensors for what it now gets."""
+        gamma, beta, mean, variance = params
+        (name,) = node.inputs
+        if node.params[2] not in self.norms:
+            before = _by_channel([values[name] for values in self._exact[: self._fitted]])
+            after = _by_channel([self._seen(b, name) for b in range(self._fitted)])
+            scale = np.where(before[1] > 0, after[1] / np.where(before[1] > 0, before[1], 1), 1.0)
+            self.norms[node.params[2]] = (mean + after[0] - before[0]).astype(np.float32)
+            self.norms[node.params[3]] = (variance * scale).astype(np.float32)
+        return [gamma, beta, self.norms[node.params[2]], self.norms[node.params[3]]]
+
+
+def _by_channel(maps: Sequence[Array]) -> tuple[Array, Array]:
+    """Return the mean and variance of each channel over samples and positions."""
+    flat = np.concatenate([np.moveaxis(m, 1, 0).reshape(m.shape[1], -1) for m in maps], axis=1)
+    return flat.mean(axis=1, dtype=np.float64), flat.var(axis=1, dtype=np.float64)
+
+
+def _chained(factors: Factors, tensors: Tensors, x: Array) -> Array:
+    for factor, own in zip(factors, tensors, strict=True):
+        x = factor.op.evaluate([x], [np.asarray(a, np.float32) for a in own.values()])
+    return x
+
+
+def _evaluated(node: Node, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
+    with np.errstate(all="ignore"):
+        return node.op.evaluate(inputs, params)
+
+
+def _run(
+    graph: Graph, weights: Mapping[str, Array], inputs: Inputs
+) -> Iterator[tuple[Node, list[Array], Array]]:
+    """Yield each node of a network with what it reads and makes."""
+    values: dict[str, Array] = dict(inputs)
+    last = {name: node for node in graph.nodes for name in node.inputs}
+    for node in graph.nodes:
+        read = [values[name] for name in node.inputs]
+        made = _evaluated(node, read, [weights[name] for name in node.params])
+        yield node, read, made
+        values[node.output.name] = made
+        for name in node.inputs:
+            if last[name] is node:
+                values.pop(name, None)

@@ -1,0 +1,203 @@
+"""Choose what becomes of every layer: by budget, by error, by rule; as the clock allows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from cnndsl.analysis.cost import summarize
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.optimizing.request import Request
+from cnndsl.driver.optimizing.survey import Survey
+from cnndsl.driver.optimizing.timing import Clock, Contest
+from cnndsl.driver.racing import GAIN
+from cnndsl.factorize.candidates import Candidate, known
+from cnndsl.factorize.choosing.budget import Quantity
+from cnndsl.factorize.choosing.choose import Problem, amount, chosen, ladder, within
+from cnndsl.factorize.choosing.option import Choice, Unreachable, cheapest
+from cnndsl.factorize.rewrite import Key
+from cnndsl.ir.graph import Graph
+
+_PATIENT_ROUNDS = 8
+"""Of choosing and timing. What is not faster after that rules out its scheme for the layer."""
+
+_LESS = 0.8
+"""Of the multiply-adds of what was not faster, what else of the scheme may still have."""
+
+
+class Chooser:
+    """Chooses, and remembers what was timed.
+
+    `measured` has the seconds of layers and of chains beside them, `slower` the candidates of each
+    layer that were not faster. `errors_of` builds a choice and returns its outputs' errors.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        sizes: Mapping[str, int],
+        looked: Survey,
+        request: Request,
+        errors_of: Callable[[Sequence[Candidate]], Mapping[str, float]],
+        notify: Callable[[str], None],
+    ) -> None:
+        self.problem = _problem(graph, sizes, looked, request.quantity)
+        self.measured: dict[Contest, tuple[float, float]] = {}
+        self.slower: dict[Key, list[Candidate]] = defaultdict(list)
+        self._request = request
+        self._errors_of = errors_of
+        self._notify = notify
+        self._clock = Clock(request.threads, notify=notify)
+
+    def picked(self, choice: Choice) -> list[Candidate]:
+        """Return the candidate of each layer."""
+        return list(chosen(self.problem, choice))
+
+    def choose(self) -> Choice:
+        """Return the choice that the request asks for; raises CompileError (CNN652)."""
+        choice = self._once()
+        if self._request.accept != "measured":
+            return choice
+        rounds = 0
+        while not self._accepted(choice, patient=rounds < _PATIENT_ROUNDS):
+            choice = self._once()
+            rounds += 1
+        return choice
+
+    def check(self, errors: Mapping[str, float]) -> None:
+        """Raise CompileError (CNN652) if outputs err by more than is allowed."""
+        most = self._request.max_error
+        worst = max(errors.items(), key=lambda pair: pair[1], default=None)
+        if most is not None and worst is not None and worst[1] > most:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN652",
+                    message=f"{self._request.budget} cannot be met with an error of {most:g} at "
+                    f"most: output {worst[0]} errs by {worst[1]:.3g}",
+                    help="give a larger budget, or none: then as much is saved as the error allows",
+                )
+            )
+
+    def _once(self) -> Choice:
+        request, problem = self._request, self.problem
+        if request.budget is not None:
+            try:
+                return within(problem, request.budget)
+            except Unreachable as error:
+                raise CompileError(self._unmet(error.least + problem.rest)) from None
+        if request.max_error is not None:
+            return self._within_error(request.max_error)
+        return cheapest(problem.groups)
+
+    def _within_error(self, most: float) -> Choice:
+        """Return the cheapest choice on the ladder whose outputs err by no more."""
+        steps = ladder(self.problem)
+        low, high = 0, len(steps)
+        while high - low > 1:
+            middle = (low + high) // 2
+            self._notify(f"trying {middle} of {len(steps) - 1} steps")
+            errors = self._errors_of(self.picked(steps[middle]))
+            low, high = (middle, high) if max(errors.values()) <= most else (low, middle)
+        return steps[low]
+
+    def _accepted(self, choice: Choice, patient: bool) -> bool:
+        """Time what is chosen; return whether all of it is faster. What is not is ruled out.
+
+        So is what would cost about as much; all of its scheme, unless `patient`.
+        """
+        pairs = [
+            (place, candidate)
+            for place, candidate in zip(self.problem.places, self.picked(choice), strict=True)
+            if candidate.scheme is not None
+            and (place.key, candidate.name, candidate.ranks) not in self.measured
+        ]
+        for (place, c), times in zip(pairs, self._clock.time(pairs), strict=True):
+            self.measured[place.key, c.name, c.ranks] = times
+        done = True
+        groups = []
+        for place, found, c in zip(
+            self.problem.places, self.problem.candidates, self.picked(choice), strict=True
+        ):
+            times_of = self.measured.get((place.key, c.name, c.ranks))
+            if c.scheme is None or times_of is None or times_of[0] >= GAIN * times_of[1]:
+                groups.append(self._retimed(found, place.key))
+                continue
+            done = False
+            self.slower[place.key].append(c)
+            most = _LESS * c.cost.macs if patient else 0.0
+            groups.append(
+                tuple(o for o in found if o.scheme is not c.scheme or o.cost.macs <= most)
+            )
+        before = self.problem.candidates
+        self.problem = replace(self.problem, candidates=tuple(groups))
+        retimed = self._request.quantity is Quantity.LATENCY and before != self.problem.candidates
+        return done and not retimed
+
+    def _retimed(self, found: tuple[Candidate, ...], key: Key) -> tuple[Candidate, ...]:
+        """Return candidates with measured seconds where they are known."""
+        if self._request.quantity is not Quantity.LATENCY:
+            return found
+        return tuple(
+            replace(c, seconds=times[1])
+            if (times := self.measured.get((key, c.name, c.ranks))) is not None
+            else c
+            for c in found
+        )
+
+    def _unmet(self, least: float) -> Diagnostic:
+        """Say what the least is, and which layers keep it from being less."""
+        budget, problem = self._request.budget, self.problem
+        assert budget is not None
+        quantity, dense = problem.quantity, problem.dense
+        shares = sorted(
+            (
+                (amount(candidate, quantity), place.label, str(candidate))
+                for place, candidate in zip(
+                    problem.places, self.picked(cheapest(problem.groups)), strict=True
+                )
+            ),
+            reverse=True,
+        )
+        notes = [
+            f"{label} takes at least {amount_text(cost, quantity)} ({candidate})"
+            for cost, label, candidate in shares[:3]
+        ]
+        if problem.rest > 0:
+            rest = amount_text(problem.rest, quantity)
+            notes.append(f"layers that no scheme knows take {rest}")
+        ruled_out = sum(map(len, self.slower.values()))
+        if ruled_out:
+            notes.append(f"{ruled_out} chains were measured, and are not faster")
+        share = least / dense
+        help = "give a larger budget, or allow more schemes"
+        if budget.share is not None:
+            help = f"give {quantity.value}={min(-(-share * 100 // 1) / 100, 1):g}x or more"
+        return Diagnostic(
+            code="CNN652",
+            message=f"{budget} cannot be met: of {amount_text(dense, quantity)}, "
+            f"at least {amount_text(least, quantity)} remain ({share:.3g}x)",
+            notes=tuple(notes),
+            help=help,
+        )
+
+
+def amount_text(amount: float, quantity: Quantity) -> str:
+    """Return an amount of a quantity as people read it."""
+    if quantity is Quantity.LATENCY:
+        return f"{amount * 1e3:.3g} ms"
+    return f"{round(amount):_} {quantity.unit}"
+
+
+def _problem(graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity) -> Problem:
+    """Return what there is to choose from; the rest is what no choice changes."""
+    summary = summarize(graph, sizes)
+    rest = 0.0
+    if quantity is not Quantity.LATENCY:
+        whole = {
+            Quantity.MACS: known(summary.macs),
+            Quantity.PARAMS: summary.params,
+            Quantity.WEIGHT_BYTES: summary.weight_bytes,
+        }[quantity]
+        rest = whole - sum(amount(found[0], quantity) for found in looked.candidates)
+    return Problem(looked.places, looked.candidates, quantity, rest)
