@@ -188,6 +188,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             "CNN807 7:12 [convolutional]: the activation stair cannot be said in the language",
         ),
         (
+            "[connected] output=3 dontload=1 activation=linear",
+            "CNN807 7:1 [connected]: dontload cannot be said in the language: its weights",
+        ),
+        (
             "[connected] output=3 activation=mish",
             "CNN807 7:12 [connected]: Darknet applies mish in convolutional and shortcut alone",
         ),
@@ -300,6 +304,14 @@ def test_hostile_numbers_are_errors_or_harmless(sections: str) -> None:
         write_source(read(of(sections)).graph)
     assert time.perf_counter() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
+
+
+def test_inputs_beside_sizes_that_make_others() -> None:
+    head = "[net]\nheight=2\nwidth=3\nchannels=4\ninputs="
+    assert len(read(f"{head}24\n[maxpool]\n").graph.nodes) == 1
+    assert told(f"{head}25\n[maxpool]\n") == [
+        "CNN307 5:8 [net]: inputs is 25, and the sizes make 24"
+    ]
 
 
 def test_inputs_beyond_all_sizes() -> None:

@@ -145,8 +145,13 @@ class _Network:
         net = self.options[0]
         if net.given("inputs") and not any(net.given(k) for k in (*_SIZES, "channels")):
             return (net.whole("inputs", least=1),)
-        height, width = (self.sizes.get(k) or net.whole(k, least=1) for k in _SIZES)
-        return (net.whole("channels", least=1), height, width)
+        height, width = (net.whole(k, self.sizes.get(k), least=1) for k in _SIZES)
+        channels = net.whole("channels", least=1)
+        inputs = net.whole("inputs", channels * height * width)
+        if inputs != channels * height * width and not net.failed:
+            message = f"inputs is {inputs}, and the sizes make {channels * height * width}"
+            net.error("CNN307", message, net.span_of("inputs"), "remove the line")
+        return (channels, *(self.sizes.get(k, n) for k, n in zip(_SIZES, (height, width))))
 
     def _built(
         self, shape: Sequence[Extent], usual: tuple[tuple[str, int], ...], found: Diagnostics

@@ -45,17 +45,21 @@ NET = SectionKeys(
 
 EVERY_LAYER = _words(
     """clip onlyforward dont_update burnin_update stopbackward train_only_bn learning_rate
-    learning_rate_scale smooth truth nonlinear stream wait_stream"""
+    learning_rate_scale smooth truth nonlinear stream wait_stream dontload dontloadscales"""
 )
 """Keys that Darknet reads in every section of a layer; none changes what a trained one computes."""
 
+_NOT_LOADED = {
+    "dontload": "its weights would be random",
+    "dontloadscales": "its scales would be random",
+}
 _BINARY = "it makes weights and inputs binary"
 
 LAYERS: Mapping[str, SectionKeys] = {
     "convolutional": SectionKeys(
         _words(
             """filters size stride stride_x stride_y pad padding dilation groups activation
-            batch_normalize flipped dontload dontloadscales"""
+            batch_normalize flipped"""
         ),
         _words("dot assisted_excitation angle grad_centr reverse"),
         {
@@ -70,12 +74,11 @@ LAYERS: Mapping[str, SectionKeys] = {
             "rotate": "it deforms kernels",
             "stretch": "it deforms kernels",
             "stretch_sway": "it deforms kernels",
+            **_NOT_LOADED,
         },
     ),
-    "connected": SectionKeys(
-        _words("output activation batch_normalize dontload dontloadscales"), ("flipped",)
-    ),
-    "local": SectionKeys(_words("filters size stride pad activation dontload")),
+    "connected": SectionKeys(_words("output activation batch_normalize"), (), _NOT_LOADED),
+    "local": SectionKeys(_words("filters size stride pad activation"), (), _NOT_LOADED),
     "maxpool": SectionKeys(
         _words("size stride stride_x stride_y padding"),
         _words("out_channels"),
