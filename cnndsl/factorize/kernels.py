@@ -39,7 +39,8 @@ def before(kernel: Array, weight: Array) -> Array:
     second = weight.reshape(groups, -1, *weight.shape[1:])
     result = _zeros((weight.shape[0], kernel.shape[1]), taps, weight.shape[2:])
     for at in np.ndindex(*weight.shape[2:]):
-        term = second[(..., *at)] @ first
+        # Contiguous, or NumPy multiplies without BLAS.
+        term = np.ascontiguousarray(second[(..., *at)]) @ first
         result[_shifted(at, taps)] += term.reshape(-1, kernel.shape[1], *taps)
     return result
 
@@ -52,7 +53,8 @@ def after(kernel: Array, weight: Array, groups: int) -> Array:
     result = _zeros((out, groups * weight.shape[1]), weight.shape[2:], taps)
     rows = last.reshape(groups, -1, last.shape[-1])
     for at in np.ndindex(*weight.shape[2:]):
-        term = (rows @ first[(..., *at)]).reshape(groups, out, *taps, -1)
+        columns = np.ascontiguousarray(first[(..., *at)])
+        term = (rows @ columns).reshape(groups, out, *taps, -1)
         term = np.moveaxis(term, (0, -1), (1, 2)).reshape(out, -1, *taps)
         result[_shifted(at, taps)] += term
     return result

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from factorize.layers import conv, tensors
 
-from cnndsl.factorize import cp
+from cnndsl.factorize import cp, truncated
 from cnndsl.factorize.catalog import WEIGHT_SCHEMES
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.kernels import after, before, composed, relative_error, spread
@@ -151,3 +151,26 @@ def test_refinement_only_improves(scheme: WeightScheme, metric: bool) -> None:
     # Closed forms and iterations that have ended leave nothing to improve.
     if not metric and scheme.name in ("channel_output", "channel_input", "spatial_svd"):
         assert loss(better) == pytest.approx(loss(start), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["noise", "low rank", "decaying"])
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40)])
+def test_large_matrices_are_cut_off_as_well_as_small_ones(
+    kind: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal(shape)
+    if kind == "low rank":
+        matrix = rng.standard_normal((shape[0], 7)) @ rng.standard_normal((7, shape[1]))
+    if kind == "decaying":
+        u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+        matrix = (u * 10.0 ** (-np.arange(40) / 3)) @ vt
+    values = np.linalg.svd(matrix, compute_uv=False)
+    monkeypatch.setattr(truncated, "_DIRECT_BELOW", 0)
+    for rank in (1, 7, 20, 40):
+        u, s, vt = truncated.truncated_svd(matrix, rank)
+        assert u.shape == (shape[0], rank)
+        best = np.sqrt((values[rank:] ** 2).sum() / (values**2).sum())
+        assert relative_error(matrix, (u * s) @ vt) <= best + 1e-9
+        np.testing.assert_allclose(s, values[:rank], atol=1e-7 * values[0])
+        assert (u[np.abs(u).argmax(axis=0), np.arange(rank)] >= 0).all()

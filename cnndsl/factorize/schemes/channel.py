@@ -87,7 +87,7 @@ class ChannelInput(WeightScheme):
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         (unfolded,) = self.unfoldings(layer, weight)
         reduce = truncated_svd(unfolded, ranks[0])[0].T
-        kernel = np.einsum("ts...,rs->tr...", weight, reduce)
+        kernel = np.moveaxis(np.tensordot(reduce, weight, (1, 1)), 0, 1)
         return reduce.reshape(*reduce.shape, *(1,) * layer.rank), kernel
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:

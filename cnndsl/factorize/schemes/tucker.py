@@ -23,8 +23,8 @@ from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import leading
 from cnndsl.ops.base import Array
 
-_SWEEPS = 50
-_SETTLED = 1e-9
+_SWEEPS = 30
+_SETTLED = 1e-7
 """HOOI ends when the norm of the core, relative to that of W, grows by less in a sweep."""
 
 
