@@ -109,7 +109,7 @@ def test_a_bound_on_the_error_is_kept(
 ) -> None:
     spent = []
     for most in (0.02, 0.3):
-        outcome = optimize(graph, weights, asked(max_error=most), data)
+        outcome = optimize(graph, weights, asked("channel_output", max_error=most), data)
         assert outcome.errors["maps"] <= most
         measured = output_error(graph, weights, outcome, held_out(data))
         assert measured == pytest.approx(outcome.errors["maps"], rel=1e-3)

@@ -12,22 +12,30 @@ import numpy as np
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.calibration import Inputs, batches, expand
 from cnndsl.factorize.candidates import Candidate, Place
+from cnndsl.factorize.channels import ChannelMoments
+from cnndsl.factorize.collect import Collector, refusal_to_collect
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.factors import Factors, Tensors
-from cnndsl.factorize.moments import Moments
+from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.reconstruct import reconstruct
+from cnndsl.factorize.rectifier import Rectifier
 from cnndsl.factorize.rewrite import Key
 from cnndsl.factorize.scheme import Decomposition
 from cnndsl.factorize.statistics import Statistics
 from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.activation import Relu
 from cnndsl.ops.base import Array
 from cnndsl.ops.norm import BatchNorm
 
 MOST_SAMPLES = 128
 """Samples that are looked at; what a layer's inputs have in common shows in fewer."""
 
-MOST_INPUTS = 5000
-"""Numbers that an output position may see for its layer to be fitted to data: their moments are a
-matrix of as many rows and columns."""
+POSITIONS = 256
+"""Output positions looked at in each sample."""
+
+_ROWS_EACH = 2
+"""Rows that must be seen for each of the numbers that an output sees. A kernel that is fitted to
+fewer than there are weights for each output answers for these rows, and for nothing else."""
 
 _BATCH = 8
 _FEW = 8
@@ -96,14 +104,24 @@ def observe(
     notify: Callable[[str], None] = lambda _: None,
 ) -> dict[Key, Statistics]:
     """Return what each layer sees in the network as it is."""
-    moments = {p.key: Moments(p.uses[0], seed) for seed, p in enumerate(places)}
+    collectors = {
+        place.key: Collector(place.uses[0], positions=POSITIONS)
+        for place in places
+        if refusal_to_collect(place.uses[0]) is None
+    }
     for number, inputs in enumerate(data, start=1):
         notify(f"watching batch {number} of {len(data)}")
         for node, read, made in _run(graph, weights, inputs):
-            if node.params in moments:
-                moments[node.params].add(read[0], made)
-    found = {key: seen.statistics() for key, seen in moments.items()}
+            if node.params in collectors:
+                collectors[node.params].add(read[0], made)
+    found = {key: _enough(seen) for key, seen in collectors.items()}
     return {key: seen for key, seen in found.items() if seen is not None}
+
+
+def _enough(collector: Collector) -> Statistics | None:
+    """Return what was gathered, or None if that is too little to fit a layer to."""
+    found = collector.statistics()
+    return found if found.count >= _ROWS_EACH * len(found.input_mean) else None
 
 
 def follow(
@@ -111,6 +129,7 @@ def follow(
     weights: Mapping[str, Array],
     data: Sequence[Inputs],
     picked: Mapping[Key, tuple[Place, Candidate]],
+    thorough: bool,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Followed:
     """Take the chosen layers apart in the order in which they run, and return what comes out.
@@ -118,9 +137,10 @@ def follow(
     Both networks run side by side. A layer is fitted to give what it gave in the original from
     what it now gets (asymmetric reconstruction, Zhang et al. 2016), so that it makes up for those
     before it. A batch norm behind changed layers has its mean shifted, and its variance scaled, as
-    those of what it gets did.
+    those of what it gets did. If `thorough`, factors are improved together, and fitted to what a
+    ReLU behind them lets through, which takes longer.
     """
-    walk = _Walk(graph, weights, data, picked, notify)
+    walk = _Walk(graph, weights, data, picked, thorough, notify)
     for node in graph.nodes:
         walk.step(node)
     return Followed(walk.decompositions, walk.norms, walk.errors())
@@ -135,11 +155,13 @@ class _Walk:
         weights: Mapping[str, Array],
         data: Sequence[Inputs],
         picked: Mapping[Key, tuple[Place, Candidate]],
+        thorough: bool,
         notify: Callable[[str], None],
     ) -> None:
         self._graph = graph
         self._weights = weights
         self._picked = picked
+        self._thorough = thorough
         self._notify = notify
         self._last = {name: node for node in graph.nodes for name in node.inputs}
         fitted, held = fitted_to(data), held_out(data)
@@ -191,19 +213,14 @@ class _Walk:
             self._notify(f"fitting {place.label}")
             scheme = candidate.scheme
             assert isinstance(scheme, WeightScheme)
-            statistics = None
-            if place.uses[0].patch <= MOST_INPUTS:
-                moments = Moments(place.uses[0], 0)
-                for batch, wanted in enumerate(made[: self._fitted]):
-                    moments.add(self._seen(batch, name), wanted)
-                statistics = moments.statistics()
+            layer = place.uses[0]
             weight, *bias = (self._weights[n] for n in node.params)
-            self.decompositions[node.params] = scheme.decompose(
-                place.uses[0],
-                weight,
-                bias[0] if bias else None,
-                candidate.ranks,
-                statistics,
+            own = layer, weight, bias[0] if bias else None, candidate.ranks
+            statistics = self._statistics(layer, name, made)
+            self.decompositions[node.params] = (
+                scheme.decompose(*own, statistics)
+                if statistics is None or not self._thorough
+                else reconstruct(scheme, *own, statistics, self._rectifier(node, layer))
             )
         found = self.decompositions[node.params]
         for batch, values in enumerate(self._changed):
@@ -211,23 +228,48 @@ class _Walk:
                 found.factors, found.tensors, self._seen(batch, name)
             )
 
+    def _statistics(self, layer: Layer, name: str, made: Sequence[Array]) -> Statistics | None:
+        """Return what a layer now reads, and what it should make."""
+        if refusal_to_collect(layer) is not None:
+            return None
+        collector = Collector(layer, positions=POSITIONS)
+        for batch, wanted in enumerate(made[: self._fitted]):
+            collector.add(self._seen(batch, name), wanted)
+        return _enough(collector)
+
+    def _rectifier(self, node: Node, layer: Layer) -> Rectifier | None:
+        """Return the ReLU that is all that reads a layer, perhaps behind a batch norm."""
+        reader = self._reader(node)
+        if reader is None or not isinstance(reader.op, BatchNorm):
+            plain = reader is not None and isinstance(reader.op, Relu)
+            return Rectifier.plain(layer.out_channels) if plain else None
+        behind = self._reader(reader)
+        if behind is None or not isinstance(behind.op, Relu):
+            return None
+        gamma, beta, mean, variance = (self._weights[n].astype(np.float64) for n in reader.params)
+        scale = gamma / np.sqrt(variance + reader.op.epsilon)
+        return Rectifier(scale, beta - mean * scale) if scale.all() else None
+
+    def _reader(self, node: Node) -> Node | None:
+        """Return the node that reads a result, if there is one only."""
+        name = node.output.name
+        readers = self._graph.readers[name]
+        return readers[0] if len(readers) == 1 and name not in self._graph.output_values else None
+
     def _norm(self, node: Node, params: Sequence[Array]) -> list[Array]:
         """Return a batch norm's tensors for what it now gets."""
         gamma, beta, mean, variance = params
         (name,) = node.inputs
         if node.params[2] not in self.norms:
-            before = _by_channel([values[name] for values in self._exact[: self._fitted]])
-            after = _by_channel([self._seen(b, name) for b in range(self._fitted)])
-            scale = np.where(before[1] > 0, after[1] / np.where(before[1] > 0, before[1], 1), 1.0)
-            self.norms[node.params[2]] = (mean + after[0] - before[0]).astype(np.float32)
+            before, after = ChannelMoments(len(mean)), ChannelMoments(len(mean))
+            for batch in range(self._fitted):
+                before.add(self._exact[batch][name])
+                after.add(self._seen(batch, name))
+            spread = before.variance > 0
+            scale = np.where(spread, after.variance / np.where(spread, before.variance, 1), 1.0)
+            self.norms[node.params[2]] = (mean + after.mean - before.mean).astype(np.float32)
             self.norms[node.params[3]] = (variance * scale).astype(np.float32)
         return [gamma, beta, self.norms[node.params[2]], self.norms[node.params[3]]]
-
-
-def _by_channel(maps: Sequence[Array]) -> tuple[Array, Array]:
-    """Return the mean and variance of each channel over samples and positions."""
-    flat = np.concatenate([np.moveaxis(m, 1, 0).reshape(m.shape[1], -1) for m in maps], axis=1)
-    return flat.mean(axis=1, dtype=np.float64), flat.var(axis=1, dtype=np.float64)
 
 
 def _chained(factors: Factors, tensors: Tensors, x: Array) -> Array:

@@ -30,7 +30,8 @@ class Chooser:
     """Chooses, and remembers what was timed.
 
     `measured` has the seconds of layers and of chains beside them, `slower` the candidates of each
-    layer that were not faster. `errors_of` builds a choice and returns its outputs' errors.
+    layer that were not faster. `is_good` builds a choice and tells whether the network is good
+    enough, where the request bounds that.
     """
 
     def __init__(
@@ -39,14 +40,14 @@ class Chooser:
         sizes: Mapping[str, int],
         looked: Survey,
         request: Request,
-        errors_of: Callable[[Sequence[Candidate]], Mapping[str, float]],
+        is_good: Callable[[Sequence[Candidate]], bool],
         notify: Callable[[str], None],
     ) -> None:
         self.problem = _problem(graph, sizes, looked, request.quantity)
         self.measured: dict[Contest, tuple[float, float]] = {}
         self.slower: dict[Key, list[Candidate]] = defaultdict(list)
         self._request = request
-        self._errors_of = errors_of
+        self._is_good = is_good
         self._notify = notify
         self._clock = Clock(request.threads, notify=notify)
 
@@ -79,6 +80,17 @@ class Chooser:
                 )
             )
 
+    def require(self, good: bool) -> None:
+        """Raise CompileError (CNN652) if the user's own measure says no."""
+        if not good:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN652",
+                    message=f"within {self._request.budget} the network is not good enough",
+                    help="give a larger budget, or none: then as much is saved as may be",
+                )
+            )
+
     def _once(self) -> Choice:
         request, problem = self._request, self.problem
         if request.budget is not None:
@@ -86,19 +98,19 @@ class Chooser:
                 return within(problem, request.budget)
             except Unreachable as error:
                 raise CompileError(self._unmet(error.least + problem.rest)) from None
-        if request.max_error is not None:
-            return self._within_error(request.max_error)
+        if request.max_error is not None or request.good_enough is not None:
+            return self._good_enough()
         return cheapest(problem.groups)
 
-    def _within_error(self, most: float) -> Choice:
-        """Return the cheapest choice on the ladder whose outputs err by no more."""
+    def _good_enough(self) -> Choice:
+        """Return the cheapest choice on the ladder that is good enough: the cheaper, the worse."""
         steps = ladder(self.problem)
         low, high = 0, len(steps)
         while high - low > 1:
             middle = (low + high) // 2
-            self._notify(f"trying {middle} of {len(steps) - 1} steps")
-            errors = self._errors_of(self.picked(steps[middle]))
-            low, high = (middle, high) if max(errors.values()) <= most else (low, middle)
+            self._notify(f"trying step {middle} of {len(steps) - 1}")
+            good = self._is_good(self.picked(steps[middle]))
+            low, high = (middle, high) if good else (low, middle)
         return steps[low]
 
     def _accepted(self, choice: Choice, patient: bool) -> bool:

@@ -65,15 +65,28 @@ def optimize(
     if request.quantity is Quantity.LATENCY:
         looked = _timed(looked, notify)
 
-    def build(picked: Sequence[Candidate]) -> Built:
-        return _built(graph, weights, data, looked.places, picked, notify)
+    def build(picked: Sequence[Candidate], thorough: bool = False) -> Built:
+        return _built(graph, weights, data, looked.places, picked, thorough, notify)
 
-    chooser = Chooser(graph, sizes, looked, request, lambda p: build(p).errors, notify)
+    def is_good(picked: Sequence[Candidate]) -> bool:
+        built = build(picked)
+        if request.max_error is not None and built.worst > request.max_error:
+            return False
+        if request.good_enough is None:
+            return True
+        made = rewrite(graph, {**weights, **built.norms}, built.replacements)
+        return request.good_enough(made.graph, made.weights)
+
+    chooser = Chooser(graph, sizes, looked, request, is_good, notify)
     choice = chooser.choose()
     picked = chooser.picked(choice)
     built = build(picked)
+    if data and (better := build(picked, thorough=True)).worst < built.worst:
+        built = better
     chooser.check(built.errors)
     rewritten = rewrite(graph, {**weights, **built.norms}, built.replacements)
+    if request.good_enough is not None and request.budget is not None:
+        chooser.require(request.good_enough(rewritten.graph, rewritten.weights))
     notify("measuring the network before and after")
     return Outcome(
         request=request,
@@ -100,6 +113,11 @@ class Built:
     norms: Mapping[str, Array] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def worst(self) -> float:
+        """The largest error of an output."""
+        return max(self.errors.values(), default=0.0)
+
 
 def _built(
     graph: Graph,
@@ -107,6 +125,7 @@ def _built(
     data: Sequence[Inputs],
     found: Sequence[Place],
     picked: Sequence[Candidate],
+    thorough: bool,
     notify: Callable[[str], None],
 ) -> Built:
     chosen = {
@@ -119,7 +138,7 @@ def _built(
     errors: Mapping[str, float] = {}
     decomposing = all(isinstance(c.scheme, WeightScheme) for _, c in chosen.values())
     if data and decomposing:
-        followed = follow(graph, weights, data, chosen, notify)
+        followed = follow(graph, weights, data, chosen, thorough, notify)
         decompositions |= followed.decompositions
         norms, errors = followed.norms, followed.errors
     replacements: dict[Key, Replacement] = {}

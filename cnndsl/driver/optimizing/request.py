@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -11,6 +11,8 @@ from cnndsl.driver.optimizing.rules import RankRule
 from cnndsl.factorize.catalog import REWRITES, WEIGHT_SCHEMES
 from cnndsl.factorize.choosing.budget import Budget, Quantity
 from cnndsl.factorize.scheme import Scheme
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.base import Array
 
 ACCEPT = ("predicted", "measured")
 
@@ -20,13 +22,15 @@ class Request:
     """The options of `optimize`.
 
     `budget` bounds the whole network, `max_error` the relative error of its outputs on calibration
-    data; without either, `ranks` decide. With `accept` "measured" a chain takes a layer's place
-    only if it is faster on this machine, with so many `threads`.
+    data; `good_enough` tells of a network and its weights whether a user may accept them (by a
+    task's own metric). Without any, `ranks` decide. With `accept` "measured" a chain takes a
+    layer's place only if it is faster on this machine, with so many `threads`.
     """
 
     schemes: tuple[Scheme, ...]
     budget: Budget | None = None
     max_error: float | None = None
+    good_enough: Callable[[Graph, Mapping[str, Array]], bool] | None = None
     ranks: RankRule | None = None
     accept: str = "predicted"
     threads: int | None = None
@@ -39,6 +43,7 @@ class Request:
     def __str__(self) -> str:
         said = [] if self.budget is None else [str(self.budget)]
         said += [] if self.max_error is None else [f"max_error={self.max_error:g}"]
+        said += [] if self.good_enough is None else ["good enough"]
         said += [] if self.ranks is None else [f"ranks {self.ranks.text}"]
         return ", ".join(said)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.driver.optimizing.calibrate import MOST_INPUTS
 from cnndsl.driver.optimizing.request import Request
 from cnndsl.driver.optimizing.rules import RankRule, check_by_hand
 from cnndsl.factorize.candidates import (
@@ -84,12 +83,7 @@ def survey(
 
 def watched(found: Sequence[Place], schemes: Sequence[Scheme]) -> list[Place]:
     """Return the layers that may be fitted to data."""
-    return [
-        place
-        for place in found
-        if place.uses[0].patch <= MOST_INPUTS
-        and any(refusal(place, scheme) is None for scheme in schemes)
-    ]
+    return [place for place in found if any(refusal(place, scheme) is None for scheme in schemes)]
 
 
 def label_of(error: float | None) -> Label:

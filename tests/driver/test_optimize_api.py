@@ -1,0 +1,78 @@
+"""`cnndsl.optimize` from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from elaborate.elaborating import graph_of
+
+import cnndsl
+from cnndsl.analysis.cost import summarize
+from cnndsl.backends.reference.run import run
+from cnndsl.diagnostics import CompileError
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.base import Array
+from cnndsl.weights.initialize import initialize
+
+GRAPH = graph_of(
+    "network net\ninput x: float32[N, 4, H = 12, W = 12]\n"
+    "output y = x -> conv3x3(12) -> relu -> conv3x3(12) -> relu -> global_avgpool -> dense(5)\n",
+    "",
+)
+WEIGHTS = initialize(GRAPH, 0)
+FAST = ("spatial_svd", "channel_output")
+
+
+def test_a_budget_is_kept() -> None:
+    found = cnndsl.optimize(GRAPH, WEIGHTS, schemes=FAST, budget="macs=0.5x")
+    before, after = summarize(GRAPH).macs, summarize(found.graph).macs
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert after <= before / 2
+    x = np.zeros((1, 4, 12, 12), np.float32)
+    assert run(found.graph, {"x": x}, found.weights)["y"].shape == (1, 5)
+
+
+def test_a_task_decides_how_much_is_saved() -> None:
+    """What counts here is how often the output that is largest for its kind stays so."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((40, 4, 12, 12)).astype(np.float32)
+
+    def answers_of(graph: Graph, weights: Mapping[str, Array]) -> Array:
+        scores = run(graph, {"x": images}, weights)["y"]
+        found: Array = (scores - scores.mean(axis=0)).argmax(axis=1)
+        return found
+
+    wanted = answers_of(GRAPH, WEIGHTS)
+    tried = []
+
+    def agrees(graph: Graph, weights: Mapping[str, Array]) -> bool:
+        tried.append(float((answers_of(graph, weights) == wanted).mean()))
+        return tried[-1] >= 0.6
+
+    found = cnndsl.optimize(GRAPH, WEIGHTS, schemes=FAST, good_enough=agrees, calibrate=images)
+    assert (answers_of(found.graph, found.weights) == wanted).mean() >= 0.6
+    assert any(d.is_changed for d in found.decisions)
+    assert min(tried) < 0.6  # it was asked for less, and said no
+    with pytest.raises(CompileError, match="not good enough"):
+        cnndsl.optimize(
+            GRAPH, WEIGHTS, schemes=FAST, budget="macs=0.5x", good_enough=lambda *_: False
+        )
+
+
+def test_mistakes() -> None:
+    with pytest.raises(ValueError, match="give a budget"):
+        cnndsl.optimize(GRAPH, WEIGHTS)
+    with pytest.raises(ValueError, match="measured"):
+        cnndsl.optimize(GRAPH, WEIGHTS, budget="macs=0.5x", accept="believed")
+    for array, said in (
+        (np.full((1, 4, 12, 12), np.nan, np.float32), "NaN"),
+        (np.zeros((1, 3, 12, 12), np.float32), "x"),
+    ):
+        with pytest.raises(CompileError, match=said) as caught:
+            cnndsl.optimize(GRAPH, WEIGHTS, schemes=FAST, budget="macs=0.5x", calibrate=array)
+        assert caught.value.diagnostics[0].code == "CNN803"
+    with pytest.raises(AttributeError):
+        cnndsl.optimise  # noqa: B018
