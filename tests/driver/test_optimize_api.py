@@ -35,27 +35,21 @@ def test_a_budget_is_kept() -> None:
     assert run(found.graph, {"x": x}, found.weights)["y"].shape == (1, 5)
 
 
-def test_a_task_decides_how_much_is_saved() -> None:
-    """What counts here is how often the output that is largest for its kind stays so."""
+def test_a_users_own_measure_decides_how_much_is_saved() -> None:
     rng = np.random.default_rng(0)
-    images = rng.standard_normal((40, 4, 12, 12)).astype(np.float32)
-
-    def answers_of(graph: Graph, weights: Mapping[str, Array]) -> Array:
-        scores = run(graph, {"x": images}, weights)["y"]
-        found: Array = (scores - scores.mean(axis=0)).argmax(axis=1)
-        return found
-
-    wanted = answers_of(GRAPH, WEIGHTS)
+    images = rng.standard_normal((16, 4, 12, 12)).astype(np.float32)
+    wanted = run(GRAPH, {"x": images}, WEIGHTS)["y"]
+    most = 0.5 * float(np.abs(wanted).max())
     tried = []
 
-    def agrees(graph: Graph, weights: Mapping[str, Array]) -> bool:
-        tried.append(float((answers_of(graph, weights) == wanted).mean()))
-        return tried[-1] >= 0.6
+    def is_near(graph: Graph, weights: Mapping[str, Array]) -> bool:
+        tried.append(float(np.abs(run(graph, {"x": images}, weights)["y"] - wanted).max()))
+        return tried[-1] <= most
 
-    found = cnndsl.optimize(GRAPH, WEIGHTS, schemes=FAST, good_enough=agrees, calibrate=images)
-    assert (answers_of(found.graph, found.weights) == wanted).mean() >= 0.6
+    found = cnndsl.optimize(GRAPH, WEIGHTS, schemes=FAST, good_enough=is_near)
     assert any(d.is_changed for d in found.decisions)
-    assert min(tried) < 0.6  # it was asked for less, and said no
+    assert is_near(found.graph, found.weights)
+    assert max(tried) > most  # it was asked for less, and said no
     with pytest.raises(CompileError, match="not good enough"):
         cnndsl.optimize(
             GRAPH, WEIGHTS, schemes=FAST, budget="macs=0.5x", good_enough=lambda *_: False
