@@ -203,8 +203,9 @@ class Darknet:
         if name == "shortcut":
             y = x.copy()
             for other in sources("from"):
-                least = min(c, other.shape[1])
-                y[:, :least] += other[:, :least]
+                least, step = min(c, other.shape[1]), other.shape[3] // w
+                assert step == other.shape[2] // h
+                y[:, :least] += other[:, :least, : h * step : step, : w * step : step]
             return activate(o.get("activation", "linear"), y)
         if name in ("scale_channels", "sam"):
             (other,) = sources("from")

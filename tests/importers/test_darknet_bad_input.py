@@ -97,7 +97,7 @@ probability=1
         "inputs binary",
         "CNN318 15:14 [route]: 7 means layer 7, and the layers before it are 0 to 1",
         "CNN318 15:17 [route]: 2 means itself, and the layers before it are 0 to 1",
-        "CNN308 18:1 from is given twice in this section",
+        "CNN308 18:1 [shortcut]: from is given twice",
         "CNN807 19:2 [gru]: it cannot be said in the language: the language has no recurrent "
         "layers",
         "CNN806 20:1 the line is neither [section] nor key=value",
@@ -223,8 +223,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             "CNN307 9:10 [route]: group_id is 2, and of 2 groups the last is 1",
         ),
         (
-            "[maxpool] [maxpool] stride=2 [shortcut] from=0",
-            "CNN807 9:6 [shortcut]: it adds 6x8 to 3x4: versions of Darknet differ",
+            "[maxpool] [maxpool] stride=3 [shortcut] from=0",
+            "CNN807 9:6 [shortcut]: it adds 6x8 to 2x3: sizes must be equal, or the layer's that",
         ),
         (
             "[maxpool] [shortcut] from=0 weights_type=per_feature",
@@ -266,6 +266,10 @@ def test_what_a_layer_cannot_be(sections: str, expected: str) -> None:
     found = told(of(sections))
     assert len(found) == 1
     assert found[0].startswith(expected)
+
+
+def test_training_keys_may_come_twice() -> None:
+    read("[net]\nheight=8\nwidth=8\nchannels=1\nmomentum=1\nmomentum=2\n[maxpool]\n")
 
 
 def test_keys_that_are_refused_may_be_zero() -> None:

@@ -111,6 +111,13 @@ def test_every_activation(name: str) -> None:
         "[shortcut] from=-2 activation=leaky [shortcut] from=0,-1",
         "[convolutional] filters=2 activation=linear [convolutional] filters=6 activation=linear "
         "[shortcut] from=-2",
+        # As ResNet's stages begin in Darknet: fewer places, more channels.
+        "[convolutional] filters=6 size=3 stride=2 pad=1 activation=leaky [dropout] "
+        "[convolutional] filters=9 size=3 stride=2 pad=1 activation=linear [empty] "
+        "[shortcut] from=1 activation=relu",
+        "[convolutional] filters=2 size=1 stride=2 activation=linear [shortcut] from=-1 "
+        "[maxpool] size=2 stride=1",
+        "[dropout] [convolutional] filters=2 stride=2 activation=linear [shortcut] from=0",
         "[upsample] stride=3 scale=.5 [upsample]",
         "[avgpool] [convolutional] filters=4 activation=logistic [empty] "
         "[scale_channels] from=-3 activation=relu",
@@ -121,7 +128,7 @@ def test_every_activation(name: str) -> None:
 def test_each_section(sections: str, tmp_path: Path) -> None:
     if "scale_channels" in sections:
         sections = "[dropout] probability=.1 " + sections.replace("from=-3", "from=0")
-    check(of(sections), tmp_path)
+    check(of(sections, 8, 16) if "stride=2 pad=1 act" in sections else of(sections), tmp_path)
 
 
 def test_reorg_of_sixteen_channels_keeps_the_odd_order(tmp_path: Path) -> None:
@@ -185,6 +192,22 @@ def test_vectors() -> None:
     imported = import_cfg(Source("net.cfg", text))
     assert str(imported.graph.inputs[0].value.type) == "float32[N, 5]"
     assert [o.name for o in imported.graph.outputs] == ["probabilities"]
+
+
+def test_pooled_maps_stay_maps_for_convolutions_behind_others() -> None:
+    def words(sections: str) -> list[str]:
+        return [n.op.keyword for n in import_cfg(Source("net.cfg", of(sections))).graph.nodes]
+
+    convolution = "[convolutional] filters=2 activation=linear"
+    assert words(f"[avgpool] [dropout] {convolution}") == ["global_avgpool", "dropout", "conv"]
+    assert words("[avgpool] [dropout] [softmax]") == ["global_avgpool", "dropout", "softmax"]
+
+
+def test_shortcuts_from_larger_maps_are_told() -> None:
+    sections = "[dropout] [convolutional] filters=4 stride=2 activation=linear [shortcut] from=0"
+    imported = import_cfg(Source("net.cfg", of(sections)))
+    assert imported.graph.usual_sizes == (("h", 3), ("w", 4))
+    assert imported.notices[0].startswith("shortcuts from larger maps (line 10) take every second")
 
 
 def test_settings_of_boxes_are_comments_and_the_rest_is_told() -> None:

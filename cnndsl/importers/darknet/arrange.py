@@ -9,12 +9,16 @@ from cnndsl.importers.darknet.options import Options
 from cnndsl.importers.darknet.state import Case, Importing
 from cnndsl.ops.activation import Dropout
 from cnndsl.ops.elementwise import Add, Affine, Mul
+from cnndsl.ops.pool import MaxPool
 from cnndsl.ops.rearrange import DepthToSpace, SpaceToDepth
 from cnndsl.ops.resample import Upsample
 from cnndsl.ops.shape import Concat, Reshape
 from cnndsl.ops.slicing import Crop, Slice
 from cnndsl.types.extents import Dim, Extent
-from cnndsl.types.padding import Explicit
+from cnndsl.types.padding import Explicit, Same
+
+_MOST_STEP = 64
+"""A shortcut from a map this many times larger is refused."""
 
 
 def route(o: Options, s: Importing) -> str | None:
@@ -81,14 +85,8 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
         x, y = s.as_map(o, x), s.as_map(o, y)
         if x is None or y is None:
             return None
-    mine, theirs = s.type_of(x), s.type_of(y)
-    if mine.spatial != theirs.spatial:
-        o.error(
-            "CNN807",
-            f"it adds {_size(theirs.spatial)} to {_size(mine.spatial)}: versions of Darknet differ "
-            "in what that means",
-            o.span_of("from"),
-        )
+    y = _thinned(o, s, y, s.type_of(x).spatial)
+    if y is None:
         return None
     width, other = s.width(o, x), s.width(o, y)
     if width is None or other is None:
@@ -99,6 +97,25 @@ def _added(o: Options, s: Importing, x: str | None, y: str | None) -> str | None
         return s.emit(o, Add(), y, x)
     both = s.emit(o, Add(), s.emit(o, Slice(axis=1, start=0, stop=other), x), y)
     return s.emit(o, Concat(), both, s.emit(o, Slice(axis=1, start=other), x))
+
+
+def _thinned(o: Options, s: Importing, x: str | None, wanted: Sequence[Extent]) -> str | None:
+    """Return every second (third, ...) place of a map that is so many times larger."""
+    if x is None or s.type_of(x).spatial == wanted:
+        return x
+    found = s.type_of(x).spatial
+    step = next((n for n in range(2, _MOST_STEP) if [n * e for e in wanted] == [*found]), None)
+    if step is None:
+        o.error(
+            "CNN807",
+            f"it adds {_size(found)} to {_size(wanted)}: sizes must be equal, or the layer's that "
+            "is added a multiple of the other's",
+            o.span_of("from"),
+        )
+        return None
+    s.thinned.append(o.section)
+    pool = MaxPool(kernel=(1, 1), stride=(step, step), padding=Same(), dilation=(1, 1))
+    return s.emit(o, pool, x)
 
 
 def gated(o: Options, s: Importing) -> str | None:

@@ -189,14 +189,25 @@ class _Network:
         if value is not None:
             name = "probabilities" if last.name == "softmax" else "result"
             builder.add_output(name, heads.ending(last, state, value), last.span)
-        if silent := state.without_activation:
-            lines = ", ".join(str(section.span.line) for section in silent[:5])
-            more = "" if len(silent) <= 5 else f" and {len(silent) - 5} more"
+        if state.without_activation:
             builder.notices.append(
-                f"sections without an activation (line {lines}{more}) have logistic, as in Darknet"
+                f"sections without an activation ({_lines(state.without_activation)}) have "
+                "logistic, as in Darknet"
+            )
+        if state.thinned:
+            builder.notices.append(
+                f"shortcuts from larger maps ({_lines(state.thinned)}) take every second place, or "
+                "third, ..., as the first Darknet does; its forks add what lies at the same place "
+                "in memory"
             )
         if any(isinstance(layer.op, BatchNorm) for layer in builder.layers):
             builder.notices.append(NORM_NOTICE)
+
+
+def _lines(sections: Sequence[Section]) -> str:
+    """Return the lines of sections, if they are few, for a notice."""
+    lines = ", ".join(str(section.span.line) for section in sections[:5])
+    return f"line {lines}" + ("" if len(sections) <= 5 else f" and {len(sections) - 5} more")
 
 
 def _readers(layers: Sequence[Options]) -> list[list[int]]:

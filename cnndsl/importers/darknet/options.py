@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import isfinite
 
-from cnndsl.diagnostics import Diagnostic, Diagnostics, Span
+from cnndsl.diagnostics import Diagnostic, Diagnostics, Related, Span
 from cnndsl.importers.darknet.read import Entry, Section
 from cnndsl.importers.darknet.sections import all_keys, keys_of
 
@@ -62,9 +62,10 @@ class Options:
         self._found.add(Diagnostic(code=code, message=text, span=span, help=help))
 
     def check_keys(self) -> None:
-        """Report keys that the section does not have, and those that cannot be said."""
+        """Report keys that the section does not have, has twice, or that cannot be said."""
         known = all_keys(self.name)
-        refused = keys_of(self.name).refused
+        keys = keys_of(self.name)
+        refused = keys.refused
         for key, entry in self.section.entries.items():
             if key not in known:
                 near = nearest(key, known)
@@ -74,6 +75,20 @@ class Options:
             elif key in refused and not _is_zero(entry):
                 message = f"{key} cannot be said in the language: {refused[key]}"
                 self.error("CNN807", message, entry.key_span)
+
+        for entry in self.section.repeated:
+            if entry.key in keys.read or entry.key in refused:
+                self.failed = True
+                first = self.section.entries[entry.key].key_span
+                self._found.add(
+                    Diagnostic(
+                        code="CNN308",
+                        message=f"{self.where}: {entry.key} is given twice",
+                        span=entry.key_span,
+                        related=(Related("Darknet takes this one", first),),
+                        help="remove one of the lines",
+                    )
+                )
 
     def whole(self, key: str, default: int | None = None, least: int | None = None) -> int:
         """Return a whole number; without a default the key must be there."""

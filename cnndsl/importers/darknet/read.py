@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnndsl.diagnostics import CompileError, Diagnostic, Diagnostics, Related, Source, Span
+from cnndsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, Span
 from cnndsl.files import require_plain, unreadable
 from cnndsl.limits import MAX_NODES, MAX_SOURCE_BYTES
 from cnndsl.syntax.text import check_text, decode
@@ -29,13 +28,15 @@ class Entry:
 class Section:
     """A section: its name as written, where that stands, and its entries by key.
 
-    `index` is what Darknet counts layers by, from 0; the first section, [net], has -1.
+    `index` is what Darknet counts layers by, from 0; the first section, [net], has -1. `repeated`
+    are entries whose key was there before: Darknet takes the first.
     """
 
     name: str
     span: Span
     index: int
-    entries: Mapping[str, Entry]
+    entries: dict[str, Entry] = field(default_factory=dict)
+    repeated: list[Entry] = field(default_factory=list)
 
 
 def read_cfg(path: Path) -> Source:
@@ -58,7 +59,6 @@ def read_cfg(path: Path) -> Source:
 def read_sections(source: Source, found: Diagnostics) -> list[Section]:
     """Return the sections of a .cfg file in order, and report lines that are none of it."""
     sections: list[Section] = []
-    entries: dict[str, Entry] = {}
     start = 0
     for line in source.text.split("\n"):
         text, at = _stripped(_COMMENT.split(line, maxsplit=1)[0], start)
@@ -69,8 +69,7 @@ def read_sections(source: Source, found: Diagnostics) -> list[Section]:
         if not text.isprintable() and not text.replace("\t", " ").isprintable():
             _report(found, "the line holds characters that cannot be printed", span)
         elif text.startswith("["):
-            entries = {}
-            sections.append(_section(text, span, len(sections) - 1, entries, found))
+            sections.append(_section(text, span, len(sections) - 1, found))
             if len(sections) > MAX_NODES:
                 message = f"the file has more than {MAX_NODES:_} sections"
                 found.add(Diagnostic(code="CNN401", message=message, span=span))
@@ -79,7 +78,7 @@ def read_sections(source: Source, found: Diagnostics) -> list[Section]:
             help = "a .cfg file begins with the section [net]"
             _report(found, "a line stands before the first section", span, help)
         else:
-            _add_entry(text, span, entries, found)
+            _add_entry(text, span, sections[-1], found)
     return sections
 
 
@@ -88,16 +87,14 @@ def _stripped(text: str, start: int) -> tuple[str, int]:
     return text.strip(), start + len(text) - len(text.lstrip())
 
 
-def _section(
-    text: str, span: Span, index: int, entries: Mapping[str, Entry], found: Diagnostics
-) -> Section:
+def _section(text: str, span: Span, index: int, found: Diagnostics) -> Section:
     name, at = _stripped(text[1:].removesuffix("]"), span.start + 1)
     if not text.endswith("]"):
         _report(found, "the name of the section is not closed", span, f"write `[{name[:40]}]`")
-    return Section(name, Span(span.source, at, at + len(name)), index, entries)
+    return Section(name, Span(span.source, at, at + len(name)), index)
 
 
-def _add_entry(text: str, span: Span, entries: dict[str, Entry], found: Diagnostics) -> None:
+def _add_entry(text: str, span: Span, section: Section, found: Diagnostics) -> None:
     left, equals, right = text.partition("=")
     key, at = _stripped(left, span.start)
     value, value_at = _stripped(right, span.start + len(left) + 1)
@@ -106,20 +103,11 @@ def _add_entry(text: str, span: Span, entries: dict[str, Entry], found: Diagnost
         _report(found, "the line is neither [section] nor key=value", span, "comments begin with #")
     elif not value:
         _report(found, f"{key[:100]} has no value", span, "give it one, or remove the line")
-    elif key in entries:
-        earlier = Related("Darknet takes this one", entries[key].key_span)
-        found.add(
-            Diagnostic(
-                code="CNN308",
-                message=f"{key[:100]} is given twice in this section",
-                span=key_span,
-                related=(earlier,),
-                help="remove one of the lines",
-            )
-        )
     else:
         value_span = Span(span.source, value_at, value_at + len(value))
-        entries[key] = Entry(key, key_span, value, value_span)
+        entry = Entry(key, key_span, value, value_span)
+        if section.entries.setdefault(key, entry) is not entry:
+            section.repeated.append(entry)
 
 
 def _report(found: Diagnostics, message: str, span: Span, help: str | None = None) -> None:

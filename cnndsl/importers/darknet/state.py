@@ -50,6 +50,8 @@ class Importing:
     pieces: list[Piece] = field(default_factory=list)
     without_activation: list[Section] = field(default_factory=list)
     """Sections that name none, and get Darknet's default, which is not linear."""
+    thinned: list[Section] = field(default_factory=list)
+    """Sections that add a map to one of fewer places."""
 
     def before(self, o: Options) -> str | None:
         """Return what the section before a section made; None if it is unknown."""

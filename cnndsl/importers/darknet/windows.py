@@ -16,8 +16,11 @@ from cnndsl.types.extents import Extent, product
 from cnndsl.types.padding import Padding
 
 _ONES = (1, 1)
-_VECTORS = ("softmax", "connected", "cost", "dropout", "detection")
+_VECTORS = ("softmax", "connected", "cost", "detection")
 """Sections to which a map of 1x1 is as good as a vector."""
+
+_PASSING = ("dropout", "empty", "activation")
+"""Sections that pass on what they read in its shape."""
 
 
 def convolutional(o: Options, s: Importing) -> str | None:
@@ -180,9 +183,22 @@ def _window(o: Options) -> tuple[tuple[int, int], tuple[int, int], Padding]:
 
 
 def avgpool(o: Options, s: Importing) -> str | None:
-    readers = s.reads[o.section.index]
-    flat = all(s.names[r] in _VECTORS for r in readers)
+    flat = _is_read_flat(s, o.section.index)
     return s.emit(o, GlobalAveragePool(keep_axes=not flat), s.as_map(o, s.before(o)))
+
+
+def _is_read_flat(s: Importing, index: int) -> bool:
+    """Tell whether all that reads a layer, also through others, takes vectors."""
+    seen: set[int] = set()
+    pending = [index]
+    while pending:
+        for reader in s.reads[pending.pop()]:
+            if s.names[reader] in _PASSING:
+                pending += [reader] if reader not in seen else []
+                seen.add(reader)
+            elif s.names[reader] not in _VECTORS:
+                return False
+    return True
 
 
 def _known(extent: Extent) -> int:
