@@ -127,12 +127,13 @@ class Expansion(Regression):
         self._first = tuple(first)
         self._rank = len(inner)
         taps = inner.shape[2:]
-        self._best = fit.target.reshape(-1, *inner.shape[1:])
-        whole = fit.target
         if self._first:
             self._best = regressed(layer, fit, self._first, taps)
             flat = self._best.reshape(len(self._best), -1)
             whole = flat @ features(layer, self._first, taps)
+        else:
+            whole = fit.target
+            self._best = whole.reshape(-1, *inner.shape[1:])
         # What the chain given does, as a function of the outputs of full rank.
         given = composed(kernels, layer.in_channels).reshape(len(whole), -1)
         linear = least_squares(whole @ fit.moment @ whole.T, whole @ fit.moment @ given.T).T

@@ -13,8 +13,9 @@ import numpy as np
 from cnndsl.factorize.kernels import before, composed, spread
 from cnndsl.ops.base import Array
 
-_MACS = 2e11
-"""Multiply-accumulates to spend at most."""
+_MACS = 1e11
+"""Multiply-accumulates to spend, about."""
+_FEWEST_STEPS = 3
 _STEPS = 10
 """Steps of conjugate gradients for a factor in a sweep."""
 _SETTLED = 1e-4
@@ -30,11 +31,11 @@ def refined(
     """
     found = list(kernels)
     work = target.size * (target[0].size if moment is not None else len(target))
-    affordable = int(_MACS / (work * _STEPS * len(found)))
+    steps = min(max(int(_MACS / (work * len(found))), _FEWEST_STEPS), sweeps * _STEPS)
     before_ = np.inf
-    for _ in range(min(sweeps, max(affordable, 1))):
+    for _ in range(-(-steps // _STEPS)):
         for place in range(len(found)):
-            found[place] = _improved(found, place, target, moment)
+            found[place] = _improved(found, place, target, moment, min(steps, _STEPS))
         residual = composed(found, target.shape[1]) - target
         loss = float(np.vdot(residual, _measured(residual, moment)))
         if before_ - loss <= _SETTLED * loss:
@@ -43,7 +44,9 @@ def refined(
     return tuple(found)
 
 
-def _improved(kernels: Sequence[Array], place: int, target: Array, moment: Array | None) -> Array:
+def _improved(
+    kernels: Sequence[Array], place: int, target: Array, moment: Array | None, steps: int
+) -> Array:
     """Return one factor after some steps of conjugate gradients, the others fixed."""
     chain = _Behind(kernels, place, target.shape[1])
     own = kernels[place]
@@ -51,7 +54,7 @@ def _improved(kernels: Sequence[Array], place: int, target: Array, moment: Array
     gradient = chain.adjoint(residual)
     direction = gradient
     squared = first = float(np.vdot(gradient, gradient))
-    for _ in range(_STEPS):
+    for _ in range(steps):
         if squared <= 1e-24 * first or squared == 0:
             break
         change = chain.forward(direction)

@@ -245,7 +245,7 @@ def test_behind_a_relu_less_is_lost(name: str, bias: bool) -> None:
     size = np.sqrt(seen.output_square)
     shift = -0.5 * rng.random(14) - seen.output_mean / size
     rectifier = Rectifier(scale=1 / size, shift=shift)
-    ranks = scheme.ranks_at(layer, 0.2)
+    ranks = scheme.ranks_at(layer, 0.3)
     linear = reconstruct(scheme, layer, weight, b, ranks, seen)
     found = reconstruct(scheme, layer, weight, b, ranks, seen, rectifier)
     losses = []
