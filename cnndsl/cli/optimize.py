@@ -93,9 +93,10 @@ _ALL = "all"
 @click.option(
     "--accept",
     type=click.Choice(ACCEPT),
-    default="predicted",
+    default="any",
     show_default=True,
-    help="Whether a chain must be measured to be faster than the layer, on this machine.",
+    help="Which chains may take a layer's place: any cheaper one, those predicted to be faster for "
+    "numba-cpu, or those measured to be faster on this machine.",
 )
 @threads_option
 @click.option(
@@ -236,8 +237,16 @@ def _explained(outcome: Outcome, label: str) -> Section:
 
 
 def _print(outcome: Outcome, found: list[Section], notices: tuple[str, ...]) -> None:
+    changed = sum(d.is_changed for d in outcome.decisions)
     sections = [
-        Section("", (), document.layers(outcome)),
+        Section("", (), document.layers(outcome, changed=True) if changed else None),
+        Section(
+            "",
+            (
+                f"{changed} of {len(outcome.decisions)} layers are changed; --explain LAYER says "
+                "why one is left as it is",
+            ),
+        ),
         Section("", (), document.totals(outcome)),
         *found,
     ]
@@ -247,5 +256,7 @@ def _print(outcome: Outcome, found: list[Section], notices: tuple[str, ...]) -> 
         if section.table is not None:
             table(section.table.columns, section.table.rows)
     click.echo(f"{outcome.label.value}: {document.MEANING[outcome.label]}")
+    if slower := document.slower_text(outcome):
+        click.echo(f"note: {slower}")
     for notice in notices:
         click.echo(f"note: {notice}")

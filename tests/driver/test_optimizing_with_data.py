@@ -284,3 +284,31 @@ def test_a_budget_of_time_is_kept_as_the_plan_has_it() -> None:
     for d in outcome.decisions:
         if d.predicted_s is not None:
             assert d.predicted_s == (d.candidates[0].seconds, d.chosen.seconds)
+
+
+def test_what_the_plan_has_slower_can_be_left_out() -> None:
+    """Of few channels the time is in the maps, which a chain reads and writes once more."""
+    graph = graph_of(
+        "network net\ninput x: float32[N, 16, H = 56, W = 56]\n"
+        "a = x -> conv3x3(16) -> relu\n"
+        "output y = a -> maxpool2x2 -> conv3x3(64) -> relu -> conv3x3(64)\n",
+        "",
+    )
+    weights = initialize(graph, 0)
+    found = {}
+    for accept in ("any", "predicted"):
+        request = Request(
+            schemes=schemes_named(["channel_output"]),
+            budget=parse_budget("macs=0.4x"),
+            accept=accept,
+        )
+        found[accept] = optimize(graph, weights, request)
+    by_label = {a: {d.place.label: d for d in o.decisions} for a, o in found.items()}
+    first = by_label["any"]["conv3x3"]
+    assert first.predicted_s is not None
+    assert first.predicted_s[1] > first.predicted_s[0]
+    assert not by_label["predicted"]["conv3x3"].is_changed
+    assert by_label["predicted"]["conv3x3"].slower
+    for d in found["predicted"].decisions:
+        if d.predicted_s is not None:
+            assert d.predicted_s[1] < d.predicted_s[0]

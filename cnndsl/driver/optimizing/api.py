@@ -33,7 +33,7 @@ def optimize(
     ranks: str | None = None,
     calibrate: Array | Path | Iterable[Path] | None = None,
     retrain: bool = False,
-    accept: str = "predicted",
+    accept: str = "any",
     threads: int | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Outcome:

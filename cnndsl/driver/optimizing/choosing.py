@@ -10,7 +10,7 @@ from cnndsl.analysis.cost import summarize
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.optimizing.request import Request
 from cnndsl.driver.optimizing.survey import Survey
-from cnndsl.driver.optimizing.timing import Clock, Contest
+from cnndsl.driver.optimizing.timing import Clock, Contest, planned
 from cnndsl.driver.racing import GAIN
 from cnndsl.factorize.candidates import Candidate, known
 from cnndsl.factorize.choosing.budget import Quantity
@@ -30,8 +30,8 @@ class Chooser:
     """Chooses, and remembers what was timed.
 
     `measured` has the seconds of layers and of chains beside them, `slower` the candidates of each
-    layer that were not faster. `is_good` builds a choice and tells whether the network is good
-    enough, where the request bounds that.
+    layer that were not faster, by the plan or the clock. `is_good` builds a choice and tells
+    whether the network is good enough, where the request bounds that.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Chooser:
     ) -> None:
         self.problem = _problem(graph, sizes, looked, request.quantity)
         self.measured: dict[Contest, tuple[float, float]] = {}
+        self._predicted: dict[Contest, tuple[float, float]] = {}
         self.slower: dict[Key, list[Candidate]] = defaultdict(list)
         self._request = request
         self._is_good = is_good
@@ -58,7 +59,7 @@ class Chooser:
     def choose(self) -> Choice:
         """Return the choice that the request asks for; raises CompileError (CNN652)."""
         choice = self._once()
-        if self._request.accept != "measured":
+        if self._request.accept == "any":
             return choice
         rounds = 0
         while not self._accepted(choice, patient=rounds < _PATIENT_ROUNDS):
@@ -118,21 +119,24 @@ class Chooser:
 
         So is what would cost about as much; all of its scheme, unless `patient`.
         """
+        by_clock = self._request.accept == "measured"
+        known, gain = (self.measured, GAIN) if by_clock else (self._predicted, 1.0)
         pairs = [
             (place, candidate)
             for place, candidate in zip(self.problem.places, self.picked(choice), strict=True)
             if candidate.scheme is not None
-            and (place.key, candidate.name, candidate.ranks) not in self.measured
+            and (place.key, candidate.name, candidate.ranks) not in known
         ]
-        for (place, c), times in zip(pairs, self._clock.time(pairs), strict=True):
-            self.measured[place.key, c.name, c.ranks] = times
+        timed = self._clock.time(pairs) if by_clock else planned(pairs)
+        for (place, c), times in zip(pairs, timed, strict=True):
+            known[place.key, c.name, c.ranks] = times
         done = True
         groups = []
         for place, found, c in zip(
             self.problem.places, self.problem.candidates, self.picked(choice), strict=True
         ):
-            times_of = self.measured.get((place.key, c.name, c.ranks))
-            if c.scheme is None or times_of is None or times_of[0] >= GAIN * times_of[1]:
+            times_of = known.get((place.key, c.name, c.ranks))
+            if c.scheme is None or times_of is None or times_of[0] > gain * times_of[1]:
                 groups.append(self._retimed(found, place.key))
                 continue
             done = False
@@ -180,7 +184,7 @@ class Chooser:
             notes.append(f"layers that no scheme knows take {rest}")
         ruled_out = sum(map(len, self.slower.values()))
         if ruled_out:
-            notes.append(f"{ruled_out} chains were measured, and are not faster")
+            notes.append(f"{ruled_out} chains were timed, and are not faster")
         share = least / dense
         help = "give a larger budget, or allow more schemes"
         if budget.share is not None:

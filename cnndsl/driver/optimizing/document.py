@@ -41,10 +41,11 @@ class Section:
 
 def document(outcome: Outcome) -> tuple[Section, ...]:
     """Return the whole report."""
+    slower = slower_text(outcome)
     return (
         Section(
             f"{outcome.before.name}, {outcome.request}",
-            (f"{outcome.label.value}: {MEANING[outcome.label]}.",),
+            tuple(filter(None, (f"{outcome.label.value}: {MEANING[outcome.label]}.", slower))),
             totals(outcome),
         ),
         Section("Layers", (), layers(outcome)),
@@ -101,9 +102,26 @@ def totals(outcome: Outcome) -> Table:
     )
 
 
-def layers(outcome: Outcome) -> Table:
-    """Return a row for each layer that schemes look at."""
+def slower_text(outcome: Outcome) -> str:
+    """Return what there is to say if the changed layers do not become faster."""
+    ratios = []
+    for times in ([d.measured_s, d.predicted_s] for d in outcome.decisions):
+        known = next((t for t in times if t is not None), None)
+        if known is not None:
+            ratios.append(known)
+    before, after = (sum(t[i] for t in ratios) for i in (0, 1))
+    if not ratios or after < before:
+        return ""
+    return (
+        f"the changed layers are to take {after / before:.2f}x as long as before, for all that is "
+        "saved; --accept predicted or measured leaves out what is not faster"
+    )
+
+
+def layers(outcome: Outcome, changed: bool = False) -> Table:
+    """Return a row for each layer that schemes look at, or for each that they changed."""
     measured = any(d.measured_s for d in outcome.decisions)
+    shown = [d for d in outcome.decisions if d.is_changed or not changed]
     columns = [
         ("layer", False),
         ("becomes", False),
@@ -116,7 +134,7 @@ def layers(outcome: Outcome) -> Table:
         ("error", True),
         ("label", False),
     ]
-    return Table(tuple(columns), tuple(tuple(_row(d, measured)) for d in outcome.decisions))
+    return Table(tuple(columns), tuple(tuple(_row(d, measured)) for d in shown))
 
 
 def _row(d: Decision, measured: bool) -> Iterator[str]:
@@ -262,7 +280,7 @@ def _why_left(d: Decision) -> str:
         return "No scheme makes it cheaper."
     if d.slower:
         tried = ", ".join(map(str, d.slower))
-        return f"Chains that were measured beside it are not faster: {tried}."
+        return f"Chains that were timed beside it are not faster: {tried}."
     return (
         f"{len(d.candidates) - 1} candidates are cheaper; the budget is met with less loss "
         "in other layers."

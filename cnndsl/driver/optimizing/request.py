@@ -14,7 +14,9 @@ from cnndsl.factorize.scheme import Scheme
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
-ACCEPT = ("predicted", "measured")
+ACCEPT = ("any", "predicted", "measured")
+"""Which chains may take a layer's place: any that is cheaper; those that the plan has faster; those
+that are faster on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +25,8 @@ class Request:
 
     `budget` bounds the whole network, `max_error` the relative error of its outputs on calibration
     data; `good_enough` tells of a network and its weights whether a user may accept them (by a
-    task's own metric). Without any, `ranks` decide. With `accept` "measured" a chain takes a
-    layer's place only if it is faster on this machine, with so many `threads`.
+    task's own metric). Without any, `ranks` decide. `accept` is one of ACCEPT; what is measured
+    runs on so many `threads`.
     """
 
     schemes: tuple[Scheme, ...]
@@ -32,7 +34,7 @@ class Request:
     max_error: float | None = None
     good_enough: Callable[[Graph, Mapping[str, Array]], bool] | None = None
     ranks: RankRule | None = None
-    accept: str = "predicted"
+    accept: str = "any"
     threads: int | None = None
 
     @property

@@ -28,6 +28,21 @@ def predicted(place: Place, candidates: Sequence[Candidate]) -> list[float]:
     return totals
 
 
+def planned(contests: Sequence[tuple[Place, Candidate]]) -> list[tuple[float, float]]:
+    """Return the seconds of each layer, all uses together, and of its chain, as the plan has it."""
+    races = [
+        Race(use, (chain_of(use, candidate),))
+        for place, candidate in contests
+        for use in place.uses
+    ]
+    times = iter(predicted_s(races) if races else ())
+    found = []
+    for place, _ in contests:
+        pairs = [next(times) for _ in place.uses]
+        found.append((sum(p[0] for p in pairs), sum(p[1] for p in pairs)))
+    return found
+
+
 class Clock:
     """Times of layers and chains on this machine; equal ones are timed once."""
 
