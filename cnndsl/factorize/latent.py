@@ -29,8 +29,14 @@ class Regression(ABC):
     """The state of a fit: features [n, F], coefficients [T, F] and a constant [T]."""
 
     def __init__(
-        self, rows: Array, coefficients: Array, bias: Array | None, rectifier: Rectifier
+        self,
+        rows: Array,
+        fitted: Array,
+        coefficients: Array,
+        bias: Array | None,
+        rectifier: Rectifier,
     ) -> None:
+        """Start with the coefficients [T, F] and bias of a chain; `fitted` marks rows to fit to."""
         self._features = rows
         self._has_bias = bias is not None
         self._rectifier = rectifier
@@ -38,20 +44,23 @@ class Regression(ABC):
         self._coefficients = self._start
         own = np.zeros(len(coefficients)) if bias is None else bias
         self._constant: Array = own * rectifier.scale + rectifier.shift
+        # Without a bias the constant is the norm's shift, and nothing can be centred.
+        chosen = rows[fitted]
+        self._fitted = fitted
+        self._mean = chosen.mean(axis=0) if self._has_bias else np.zeros(rows.shape[1])
+        self._centred = chosen - self._mean
 
     def outputs(self) -> Array:
         """Return the outputs behind the scale, [n, T]."""
         result: Array = self._features @ self._coefficients.T + self._constant
         return result
 
-    def fit_to(self, latent: Array, rows: Array) -> None:
-        """Fit to wanted outputs [n, T] of the rows marked; the others are left out."""
-        phi, z = self._features[rows], latent[rows]
-        # Without a bias the constant is the norm's shift, and nothing can be centred.
-        phi_mean = phi.mean(axis=0) if self._has_bias else np.zeros(phi.shape[1])
-        z_mean = z.mean(axis=0) if self._has_bias else self._rectifier.shift
-        self._coefficients = self._regressed(phi - phi_mean, z - z_mean)
-        self._constant = z_mean - self._coefficients @ phi_mean
+    def fit_to(self, latent: Array) -> None:
+        """Fit to wanted outputs [n, T]."""
+        z = latent[self._fitted]
+        mean = z.mean(axis=0) if self._has_bias else self._rectifier.shift
+        self._coefficients = self._regressed(z - mean)
+        self._constant = mean - self._coefficients @ self._mean
 
     @property
     def bias(self) -> Array | None:
@@ -67,8 +76,8 @@ class Regression(ABC):
         """The chain's kernels that the coefficients stand for."""
 
     @abstractmethod
-    def _regressed(self, phi: Array, z: Array) -> Array:
-        """Return the best coefficients for centred rows."""
+    def _regressed(self, z: Array) -> Array:
+        """Return the best coefficients for centred outputs [n, T] of the centred features."""
 
 
 class LastFactor(Regression):
@@ -80,6 +89,7 @@ class LastFactor(Regression):
         kernels: Kernels,
         bias: Array | None,
         statistics: Statistics,
+        fitted: Array,
         rectifier: Rectifier,
     ) -> None:
         *first, self._last = kernels
@@ -88,7 +98,13 @@ class LastFactor(Regression):
         self._groups = entering // self._last.shape[1]
         rows = features(layer, self._first, self._last.shape[2:])
         linear = spread(self._last, entering).reshape(len(self._last), -1)
-        super().__init__(statistics.patches @ rows.T, linear, bias, rectifier)
+        super().__init__(statistics.patches @ rows.T, fitted, linear, bias, rectifier)
+        columns = np.split(np.arange(len(rows)), self._groups)
+        outputs = np.split(np.arange(len(linear)), self._groups)
+        self._places = [
+            (inside, out, _Ridge(self._centred[:, inside], self._start[np.ix_(out, inside)]))
+            for inside, out in zip(columns, outputs, strict=True)
+        ]
 
     @property
     def kernels(self) -> Kernels:
@@ -97,14 +113,10 @@ class LastFactor(Regression):
         last = np.stack([split[group, :, group] for group in range(self._groups)])
         return (*self._first, last.reshape(self._last.shape))
 
-    def _regressed(self, phi: Array, z: Array) -> Array:
+    def _regressed(self, z: Array) -> Array:
         found = np.zeros_like(self._coefficients)
-        columns = np.split(np.arange(phi.shape[1]), self._groups)
-        outputs = np.split(np.arange(z.shape[1]), self._groups)
-        for inside, out in zip(columns, outputs, strict=True):
-            place = np.ix_(out, inside)
-            own = phi[:, inside]
-            found[place] = _ridge(own.T @ own, z[:, out].T @ own, self._start[place])
+        for inside, out, ridge in self._places:
+            found[np.ix_(out, inside)] = ridge.solved(z[:, out])
         return found
 
 
@@ -121,6 +133,7 @@ class Expansion(Regression):
         kernels: Kernels,
         bias: Array | None,
         statistics: Statistics,
+        fitted: Array,
         rectifier: Rectifier,
     ) -> None:
         *first, inner, _ = kernels
@@ -137,7 +150,8 @@ class Expansion(Regression):
         # What the chain given does, as a function of the outputs of full rank.
         given = composed(kernels, layer.in_channels).reshape(len(whole), -1)
         linear = least_squares(whole @ fit.moment @ whole.T, whole @ fit.moment @ given.T).T
-        super().__init__(statistics.patches @ whole.T, linear, bias, rectifier)
+        super().__init__(statistics.patches @ whole.T, fitted, linear, bias, rectifier)
+        self._ridge = _Ridge(self._centred, self._start)
         self._factors = (self._start, np.eye(len(whole)))
 
     @property
@@ -146,17 +160,26 @@ class Expansion(Regression):
         kernel = np.tensordot(inner, self._best, (1, 0))
         return expanded(self._first, expand / self._rectifier.scale[:, None], kernel)
 
-    def _regressed(self, phi: Array, z: Array) -> Array:
-        moment = phi.T @ phi
-        target = _ridge(moment, z.T @ phi, self._start)
-        expand = leading_eigenvectors(target @ moment @ target.T, self._rank)
+    def _regressed(self, z: Array) -> Array:
+        target = self._ridge.solved(z)
+        expand = leading_eigenvectors(target @ self._ridge.moment @ target.T, self._rank)
         self._factors = (expand, expand.T @ target)
         result: Array = expand @ self._factors[1]
         return result
 
 
-def _ridge(moment: Array, cross: Array, start: Array) -> Array:
-    """Return coefficients [T, F] of least squares, held a little to those at the start."""
-    weight = max(_RIDGE * float(np.trace(moment)) / len(moment), np.finfo(float).tiny)
-    right = (cross + weight * start).T
-    return np.linalg.solve(moment + weight * np.eye(len(moment)), right).T
+class _Ridge:
+    """Least squares from the same rows again and again, held a little to a start [T, F]."""
+
+    def __init__(self, rows: Array, start: Array) -> None:
+        self._rows = rows
+        self._start = start
+        self.moment: Array = rows.T @ rows
+        size = len(self.moment)
+        self._weight = max(_RIDGE * float(np.trace(self.moment)) / size, np.finfo(float).tiny)
+        self._inverse = np.linalg.inv(self.moment + self._weight * np.eye(size))
+
+    def solved(self, z: Array) -> Array:
+        """Return the coefficients [T, F] for outputs [n, T]."""
+        result: Array = (z.T @ self._rows + self._weight * self._start) @ self._inverse
+        return result

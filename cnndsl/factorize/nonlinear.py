@@ -39,21 +39,23 @@ def rectified(
 
     Those given where the fit is no better on rows that it did not see.
     """
-    problem: Regression
-    if isinstance(scheme, Expanding):
-        problem = Expansion(layer, fit, kernels, bias, statistics, rectifier)
-    else:
-        problem = LastFactor(layer, kernels, bias, statistics, rectifier)
     wanted = rectifier.seen(statistics.outputs)
     checked = np.arange(len(wanted)) % _CHECKED == _CHECKED - 1
     if not checked.any():
         return kernels, bias
+    problem: Regression
+    if isinstance(scheme, Expanding):
+        problem = Expansion(layer, fit, kernels, bias, statistics, ~checked, rectifier)
+    else:
+        problem = LastFactor(layer, kernels, bias, statistics, ~checked, rectifier)
     goal = np.maximum(wanted, 0.0)
-    before = _distance(goal[checked], problem.outputs()[checked])
+    outputs = problem.outputs()
+    before = _distance(goal[checked], outputs[checked])
     for penalty, rounds in _SCHEDULE:
         for _ in range(rounds):
-            problem.fit_to(nearest_latent(wanted, problem.outputs(), penalty), ~checked)
-    after = _distance(goal[checked], problem.outputs()[checked])
+            problem.fit_to(nearest_latent(wanted, outputs, penalty))
+            outputs = problem.outputs()
+    after = _distance(goal[checked], outputs[checked])
     return (problem.kernels, problem.bias) if after < before else (kernels, bias)
 
 
