@@ -24,6 +24,8 @@ from cnndsl.ops.base import Array
 _RIDGE = 1e-4
 """Weight of staying near the chain's own coefficients, against the features' mean square."""
 
+_SUBSPACE_STEPS = 2
+
 
 class Regression(ABC):
     """The state of a fit: features [n, F], coefficients [T, F] and a constant [T]."""
@@ -162,7 +164,14 @@ class Expansion(Regression):
 
     def _regressed(self, z: Array) -> Array:
         target = self._ridge.solved(z)
-        expand = leading_eigenvectors(target @ self._ridge.moment @ target.T, self._rank)
+        moment = target @ self._ridge.moment @ target.T
+        expand, inner = self._factors
+        if len(inner) > self._rank:
+            expand = leading_eigenvectors(moment, self._rank)
+        else:
+            # The outputs move little from one round to the next: so do their main directions.
+            for _ in range(_SUBSPACE_STEPS):
+                expand, _ = np.linalg.qr(moment @ expand)
         self._factors = (expand, expand.T @ target)
         result: Array = expand @ self._factors[1]
         return result
