@@ -1,4 +1,4 @@
-# make demo   compile an example, run it on a photograph, compare with ONNX Runtime
+# make demo   compile two trained networks, run them on held-out pictures, compare with ONNX Runtime
 # make test   run all tests
 # make bench  measure against ONNX Runtime and OpenVINO; make bench BENCH="batch1 --only vgg16"
 # make lint   formatting, lint, types
@@ -11,7 +11,7 @@ READY := .venv/.ready
 .PHONY: demo test quick bench lint docs clean
 
 demo: $(READY)
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m examples.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto -m "not bench"

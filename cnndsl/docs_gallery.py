@@ -66,6 +66,9 @@ the blocks that it imports from the library. Beside them stand the lines of the 
 other languages where we have counted them: NNEF, Darknet's cfg, Caffe's prototxt, the text form of
 ONNX (none in Keras). Two differ in detail: NNEF's ResNet-50 is of version 2, and Darknet's AlexNet
 has no groups.
+
+Two more networks, small and trained on real pictures, have
+[a page of their own](trained_examples.md).
 """
 
 
