@@ -141,6 +141,7 @@ def test_answers_that_see_one_texture_are_right(run: Run) -> None:
     answers = run("textures", "numba-cpu", mosaic.picture)[0].argmax(0)
     centre, alone = mosaic.seen(*answers.shape)
     assert (centre[0, 0], centre[84, 132]) == (0, 5)
+    assert list(centre[42:44, 0]) == [0, 3], "the middle pixel of answer 42 is 191, of 43 195"
     # Three tiles of 192 in a row: answers that begin 1 to 45 pixels before a tile see it too.
     assert alone[0].sum() == 133 - 2 * 11
     right = answers == centre
