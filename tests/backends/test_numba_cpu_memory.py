@@ -30,7 +30,7 @@ def graph_of(tmp_path: Path, text: str) -> Graph:
 
 def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     """Plan with the real module, on vectors of LANES, and trace what each step touches."""
-    module: Any = module_of(optimize(graph).graph)
+    module: Any = module_of(optimize(graph).graph, share=False)
     module.LANES = LANES
     module.TILE_PIXELS = TILE_PIXELS
     plan = traced_plan(module, optimize(graph).graph, sizes, threads=1)

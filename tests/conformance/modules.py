@@ -44,15 +44,19 @@ def graph_of_cases(cases: Sequence[Case]) -> Graph:
     return Graph("cases", tuple(inputs), tuple(parameters), tuple(nodes), tuple(outputs))
 
 
-def module_of(graph: Graph) -> Any:
-    """Return the generated module of a graph; kernels with equal text are compiled once."""
+def module_of(graph: Graph, *, share: bool = True) -> Any:
+    """Return the generated module of a graph; kernels with equal text are compiled once.
+
+    Without `share` its kernels are its own: what is changed in it reaches no other module.
+    """
     text = emit(graph, "generated", header=HEADER)
     name = f"generated_{next(_numbers)}"
     module = types.ModuleType(name)
     module.__file__ = f"/nonexistent/{name}.py"
     sys.modules[name] = module
     exec(compile(text, module.__file__, "exec", dont_inherit=True), module.__dict__)
-    _share_kernels(module, text)
+    if share:
+        _share_kernels(module, text)
     module.__dict__["SMALL_MACS"] = 0  # so that the team works on small networks, too
     return module
 
