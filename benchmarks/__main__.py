@@ -11,19 +11,24 @@ from time import perf_counter
 import click
 
 from benchmarks import plot, report
-from benchmarks.measure import JobError, Part, Session, parts
-from benchmarks.networks import NETWORKS, ROOT
+from benchmarks.measure import JobError, Part, Session
+from benchmarks.networks import ROOT
+from benchmarks.parts import GROUPS, parts
 from benchmarks.results import FOLDER, Results, machine, read_all
 
 QUICK = ROOT / "out" / "benchmarks"
 PARTS = parts()
+RUN = list(dict.fromkeys(n for part in PARTS.values() for n in part.keys.values() if n))
 
 
 @click.command(
-    epilog="\b\nParts:\n" + "\n".join(f"  {p.name:<11} {p.about}" for p in PARTS.values())
+    epilog="\b\nParts:\n"
+    + "\n".join(f"  {p.name:<11} {p.about}" for p in PARTS.values())
+    + "\n\n\b\nAll parts of a kind:\n"
+    + "\n".join(f"  {name}: {', '.join(names)}" for name, names in GROUPS.items())
 )
-@click.argument("names", metavar="[PART]...", nargs=-1, type=click.Choice(list(PARTS)))
-@click.option("--only", metavar="NETWORK", multiple=True, type=click.Choice(list(NETWORKS)))
+@click.argument("names", metavar="[PART]...", nargs=-1, type=click.Choice([*PARTS, *GROUPS]))
+@click.option("--only", metavar="NETWORK", multiple=True, type=click.Choice(RUN))
 @click.option("--threads", type=click.IntRange(1), help="[default: all processors]")
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @click.option("--quick", is_flag=True, help="A few calls each; results go to out/benchmarks.")
@@ -46,7 +51,8 @@ def main(
     if not report_only:
         with tempfile.TemporaryDirectory(prefix="cnndsl-benchmarks-") as modules:
             session = Session(Path(modules), threads or machine()["processors"], quick)
-            chosen = [chosen_keys(PARTS[name], only) for name in names or PARTS]
+            named = [n for name in names for n in GROUPS.get(name, (name,))]
+            chosen = [chosen_keys(PARTS[name], only) for name in named or PARTS]
             # All begin before the first is measured, so that --resume knows what is left.
             begun = [
                 (part, keys, Results.begin(folder / f"{part.name}.json", resume=resume))

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.factorization import jobs as factorization
 from cnndsl.analysis.cost import summarize
 from cnndsl.cli.bench import as_json
 from cnndsl.driver.bench import Pace, bench, pinned
@@ -157,7 +158,8 @@ def macs_per_s(module: ModuleType) -> float:
 
 
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
-    job.__name__: job for job in (speed, files, compile_time, width)
+    **{job.__name__: job for job in (speed, files, compile_time, width)},
+    **factorization.JOBS,
 }
 
 if __name__ == "__main__":

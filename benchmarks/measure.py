@@ -195,10 +195,10 @@ def _widths() -> tuple[str, ...]:
     return ("as it is", *narrower.get(machine()["vectors"], ()))
 
 
-def parts() -> dict[str, Part]:
-    """Return all parts in the order they are measured."""
+def speed_parts() -> list[Part]:
+    """Return the parts about the speed of networks as they are, in the order of measuring."""
     every, scaled = tuple(NETWORKS), NETWORKS[SCALED]
-    found = [
+    return [
         Part(
             "batch1",
             "every network, batch 1, all threads",
@@ -258,4 +258,3 @@ def parts() -> dict[str, Part]:
             _width,
         ),
     ]
-    return {part.name: part for part in found}

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.factorization import plot as factorization
 from benchmarks.networks import NETWORKS, NEVER_BELOW
-from benchmarks.report import NAMES, SPEED_PARTS, sound
+from benchmarks.report import NAMES, SPEED_PARTS
 from benchmarks.results import Results
+from benchmarks.tables import sound
 from cnndsl.driver.bench import OURS
 
 
@@ -27,6 +29,8 @@ def draw(found: Mapping[str, Results], folder: Path) -> list[Path]:
     scaling = [n for n in ("size", "batch", "threads") if n in found and sound(found[n])]
     if scaling:
         written.append(_save(_scaling({n: found[n] for n in scaling}), folder / "scaling.svg"))
+    for name, figure in factorization.figures(found):
+        written.append(_save(figure, folder / f"{name}.svg"))
     return written
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from statistics import geometric_mean, median
 from typing import Any
 
-from benchmarks.measure import Found, Part, parts
+from benchmarks.factorization import report as factorization
+from benchmarks.measure import Found, Part
 from benchmarks.networks import (
     NETWORKS,
     NEVER_BELOW,
@@ -17,13 +18,18 @@ from benchmarks.networks import (
     WANTED_MEMORY,
     WANTED_START,
 )
+from benchmarks.parts import parts
 from benchmarks.results import Results
+from benchmarks.tables import capital, mark, ms, sound, table
 from cnndsl.driver.bench import OURS
 
 NAMES = {OURS: "ours", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 SPEED_PARTS = {"batch1": "batch 1", "batch8": "batch 8", "one_thread": "one thread"}
 
-_SECTION = re.compile(r"(<!-- generated: speed -->\n).*?(<!-- end -->)", re.DOTALL)
+_SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_PICTURES = {"batch1": "speed", "size": "scaling", **factorization.PICTURES}
+"""The plots beside a part's table."""
 
 
 def line(entry: Found) -> str:
@@ -32,7 +38,7 @@ def line(entry: Found) -> str:
         case {"error": error}:
             return f"FAILED: {error}"
         case {"milliseconds": dict(times), "ratio": ratio}:
-            medians = "  ".join(f"{NAMES[n]} {_ms(t['median'])} ms" for n, t in times.items())
+            medians = "  ".join(f"{NAMES[n]} {ms(t['median'])} ms" for n, t in times.items())
             return f"{medians}  best peer / ours {ratio:.2f}"
         case {"starts": starts}:
             return "  ".join(f"{n} {s['first_s']:.2f} s" for n, s in starts.items())
@@ -40,12 +46,13 @@ def line(entry: Found) -> str:
             return f"{seconds:.2f} s"
         case {"done_gflops": done, "peak_gflops": peak}:
             return f"{done:.1f} GFLOP/s, {done / peak:.0%} of the peak"
-    raise ValueError(f"nothing is known of {entry}")
+    return factorization.line(entry)
 
 
 def fill(text: str, found: Mapping[str, Results]) -> str:
-    """Return the README with its section on speed made anew."""
-    return _SECTION.sub(lambda m: m[1] + section(found) + m[2], text)
+    """Return the README with its sections on speed and on smaller networks made anew."""
+    sections = {"speed": section(found), "smaller": factorization.section(found)}
+    return _SECTION.sub(lambda m: m[1] + sections[m[2]] + m[3], text)
 
 
 # -- the README's section ----------------------------------------------------------------------
@@ -124,19 +131,18 @@ def page(found: Mapping[str, Results]) -> str:
 
 
 def _part(part: Part, results: Results, *, with_machine: bool) -> list[str]:
-    text = [f"## {_capital(part.about)}\n", _origin(part, results)]
+    text = [f"## {capital(part.about)}\n", _origin(part, results)]
     if with_machine:
         text.append(f"{_machine(results)}\n")
     if part.name in SPEED_PARTS:
-        text.append(f"{_capital(_mean_sentence(part.name, results))}{_differences(results)}\n")
+        text.append(f"{capital(_mean_sentence(part.name, results))}{_differences(results)}\n")
         text.append(_speed_table(results, wanted=part.name == "batch1"))
     elif part.name in _TABLES:
         text.append(_TABLES[part.name](results))
     else:
         text.append(_speed_table(results, wanted=False, first=part.name))
-    if part.name in ("batch1", "size"):
-        picture = {"batch1": "speed", "size": "scaling"}[part.name]
-        text.append(f"![{part.about}]({picture}.svg)\n")
+    if part.name in _PICTURES:
+        text.append(f"![{part.about}]({_PICTURES[part.name]}.svg)\n")
     text += [f"- {key}: {e['error']}" for key, e in results.entries.items() if "error" in e]
     return text
 
@@ -183,7 +189,7 @@ def _speed_table(
         else:
             cells.append("**slower**" if entry["ratio"] < NEVER_BELOW else "")
         rows.append(cells)
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 def _start_table(results: Results) -> str:
@@ -200,7 +206,7 @@ def _start_table(results: Results) -> str:
             cells = [f"{s['first_s']:.2f}", _mb(s), "; ".join(remarks)]
             rows.append([key, name, *cells])
     heading = ["network", "", "import to first output, s", "peak memory", ""]
-    return _table(heading, rows, left=2)
+    return table(heading, rows, left=2)
 
 
 def _compile_table(results: Results) -> str:
@@ -215,7 +221,7 @@ def _compile_table(results: Results) -> str:
         for key, e in sound(results).items()
     ]
     heading = ["network", "program to text, s", "`cnndsl compile`, s", "at most", ""]
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 def _busy_table(results: Results) -> str:
@@ -233,7 +239,7 @@ def _busy_table(results: Results) -> str:
     engines: Found = next((e["milliseconds"] for e in sound(results).values()), {})
     timed = [h for n in engines for h in (f"{NAMES[n]}, ms", "times alone")]
     heading = ["neighbours", *timed, f"our loss / ONNX Runtime's, at most {WANTED_BUSY}", ""]
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 def loss(results: Results, key: str) -> dict[str, float]:
@@ -254,7 +260,7 @@ def _width_table(results: Results) -> str:
             f"{e['done_gflops']:.0f}",
             f"{e['done_gflops'] / e['peak_gflops']:.0%}",
             f"{e['defined_gflops']:.0f}",
-            _ms(e["milliseconds"]),
+            ms(e["milliseconds"]),
         ]
         for key, e in sound(results).items()
     ]
@@ -264,7 +270,7 @@ def _width_table(results: Results) -> str:
         "\nThe peak is that of multiply-adds in registers, in the same process; done are those "
         "that the chosen algorithms do, as defined those of the layers' definitions.\n"
     )
-    return _table(heading, rows) + note
+    return table(heading, rows) + note
 
 
 _TABLES: dict[str, Callable[[Results], str]] = {
@@ -272,27 +278,11 @@ _TABLES: dict[str, Callable[[Results], str]] = {
     "compile": _compile_table,
     "busy": _busy_table,
     "width": _width_table,
+    **factorization.TABLES,
 }
 
 
 # -- cells -------------------------------------------------------------------------------------
-
-
-def mark(value: float, least: float) -> str:
-    """Say whether a value is what was wanted."""
-    return "reached" if value >= least else "**not reached**"
-
-
-def sound(results: Results) -> dict[str, Found]:
-    """Return the entries that could be measured, in order: networks, or numbers."""
-    keys = sorted(results.entries, key=_place)
-    return {key: results.entries[key] for key in keys if "error" not in results.entries[key]}
-
-
-def _place(key: str) -> int:
-    if key in NETWORKS:
-        return list(NETWORKS).index(key)
-    return int(key) if key.isdigit() else 0  # others as they were measured
 
 
 def _ratios(results: Results) -> dict[str, float]:
@@ -309,23 +299,9 @@ def _named(starts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _timing(t: Mapping[str, float], spread: bool = True) -> str:
-    quartiles = f" ({_ms(t['lower_quartile'])} - {_ms(t['upper_quartile'])})" if spread else ""
-    return _ms(t["median"]) + quartiles
-
-
-def _ms(milliseconds: float) -> str:
-    return f"{milliseconds:.0f}" if milliseconds >= 1000 else f"{milliseconds:.3g}"
+    quartiles = f" ({ms(t['lower_quartile'])} - {ms(t['upper_quartile'])})" if spread else ""
+    return ms(t["median"]) + quartiles
 
 
 def _mb(start: Mapping[str, Any]) -> str:
     return f"{start['peak_bytes'] / 1e6:.0f} MB"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """Return a Markdown table; the first columns hold words, the rest numbers."""
-    lines = [heading, ["---"] * left + ["--:"] * (len(heading) - left), *rows]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)

@@ -30,14 +30,8 @@ from examples.digits import data
 def main(epochs: int, seed: int, output: Path) -> None:
     """Train the network and write its weights."""
     network = training.network_of(data.PROGRAM, seed)
-    known, new = data.trained_on(), data.held_out()
-    pictures, classes = torch.from_numpy(known.pictures), torch.from_numpy(known.classes)
-
-    def batches(generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(classes), generator=generator)
-        return [(moved(pictures[part], generator), classes[part]) for part in order.split(64)]
-
-    loss = training.fit(network, batches, epochs, seed)
+    new = data.held_out()
+    loss = training.fit(network, lessons(), epochs, seed)
     logits = training.answers(network, new.pictures)
     right = int(np.sum(logits.argmax(1) == new.classes))
     print(f"loss {loss:.3f}; {right} of {len(new.classes)} held-out digits are right", end="")
@@ -46,6 +40,18 @@ def main(epochs: int, seed: int, output: Path) -> None:
         output,
         {data.WEIGHTS.name: training.weights_of(network), data.ANSWERS.name: {"logits": logits}},
     )
+
+
+def lessons() -> training.Batches:
+    """Return what makes an epoch: every picture that may be learnt from, moved anew."""
+    known = data.trained_on()
+    pictures, classes = torch.from_numpy(known.pictures), torch.from_numpy(known.classes)
+
+    def batches(generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(classes), generator=generator)
+        return [(moved(pictures[part], generator), classes[part]) for part in order.split(64)]
+
+    return batches
 
 
 def moved(pictures: Tensor, generator: torch.Generator) -> Tensor:

@@ -33,12 +33,8 @@ BATCHES = 20
 def main(epochs: int, seed: int, output: Path) -> None:
     """Train the network and write its weights."""
     network = training.network_of(data.PROGRAM, seed)
-    known, new = torch.from_numpy(data.trained_on()), data.held_out()
-
-    def batches(generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        return [patches(known, generator) for _ in range(BATCHES)]
-
-    loss = training.fit(network, batches, epochs, seed)
+    new = data.held_out()
+    loss = training.fit(network, lessons(), epochs, seed)
     scores = training.answers(network, new.pictures)
     right = int(np.sum(scores.argmax(1).ravel() == new.classes))
     print(f"loss {loss:.3f}; {right} of {len(new.classes)} held-out patches are right", end="")
@@ -47,6 +43,16 @@ def main(epochs: int, seed: int, output: Path) -> None:
         output,
         {data.WEIGHTS.name: training.weights_of(network), data.ANSWERS.name: {"scores": scores}},
     )
+
+
+def lessons() -> training.Batches:
+    """Return what makes an epoch: patches of what may be learnt from."""
+    known = torch.from_numpy(data.trained_on())
+
+    def batches(generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+        return [patches(known, generator) for _ in range(BATCHES)]
+
+    return batches
 
 
 def patches(known: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

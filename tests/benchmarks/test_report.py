@@ -7,23 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks_results import cells, results
 
 from benchmarks import plot, report
 from benchmarks.networks import NETWORKS, TWO_DIMENSIONAL
-from benchmarks.results import FOLDER, Results, read_all
+from benchmarks.results import FOLDER, read_all
 
 ROOT = Path(__file__).parents[2]
-MACHINE = {
-    "processor": "Some CPU", "vectors": "AVX2", "processors": 4, "memory_gib": 8,
-    "system": "Linux x86_64", "python": "3.12.0",
-}  # fmt: skip
-STAMP = {"measured": "2026-01-02T03:04:05+00:00", "cnndsl": "0.1.0 (abc)"}
-
-
-def results(part: str, entries: dict[str, Any], processor: str = "Some CPU") -> Results:
-    stamped = {key: {**entry, **STAMP} for key, entry in entries.items()}
-    machine = {**MACHINE, "processor": processor}
-    return Results(Path(f"{part}.json"), machine, {"numba": "1.0"}, stamped)
 
 
 def speed(ours: float, ort: float, openvino: float | None = None, **more: Any) -> dict[str, Any]:
@@ -42,15 +32,10 @@ def speed(ours: float, ort: float, openvino: float | None = None, **more: Any) -
     }
 
 
-def cells(text: str, first: str) -> list[str]:
-    """Return the cells of the table's row that begins with a word."""
-    (row,) = (line for line in text.splitlines() if line.startswith(f"| {first} |"))
-    return [cell.strip() for cell in row.strip("|").split("|")]
-
-
 def test_the_readme_shows_the_results_that_are_kept() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- generated: speed -->\n") == 1
+    for section in ("speed", "smaller"):
+        assert text.count(f"<!-- generated: {section} -->\n") == 1
     assert report.fill(text, read_all(FOLDER)) == text, "run python -m benchmarks --report"
 
 

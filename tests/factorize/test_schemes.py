@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cnndsl.diagnostics import CompileError
 from cnndsl.factorize.catalog import REWRITES, WEIGHT_SCHEMES
 from cnndsl.factorize.decompose import WeightScheme
-from cnndsl.factorize.factors import chain_cost, chain_graph, layer_cost
+from cnndsl.factorize.factors import chain_graph, layer_cost
 from cnndsl.factorize.fields import field_change
 from cnndsl.factorize.kernels import composed, relative_error
 from cnndsl.factorize.layer import Layer
@@ -296,42 +296,6 @@ def test_break_even_is_the_largest_rank_that_saves() -> None:
     assert rank("channel_input") == (S * T * k * k - 1) // (S + T * k * k)
     tiny = conv(1, 1, (3, 3), (9, 9), bias=False)
     assert break_even(BY_NAME["tucker2"], tiny, lambda cost: cost.params) is None
-
-
-VGG16 = (
-    # in, out, map, rank of the 4x list (Zhang et al. 2016, by way of channel-pruning's net.py)
-    (3, 64, 224, None),
-    (64, 64, 224, 17),
-    (64, 128, 112, 37),
-    (128, 128, 112, 47),
-    (128, 256, 56, 83),
-    (256, 256, 56, 89),
-    (256, 256, 56, 106),
-    (256, 512, 28, 175),
-    (512, 512, 28, 192),
-    (512, 512, 28, 227),
-    (512, 512, 14, 398),
-    (512, 512, 14, 390),
-    (512, 512, 14, 379),
-)
-
-
-def test_vgg16_four_times() -> None:
-    """15 346 630 656 MACs become exactly 4.00 times fewer, as published."""
-    before = after = spatial = 0
-    for into, out, extent, rank in VGG16:
-        layer = conv(into, out, (3, 3), (extent, extent))
-        own = layer_cost(layer).macs
-        before += own
-        if rank is None:
-            after += own
-            spatial += own
-        else:
-            after += chain_cost(BY_NAME["asymmetric3d"].factors(layer, (rank, rank)), layer).macs
-            spatial += chain_cost(BY_NAME["spatial_svd"].factors(layer, (rank,)), layer).macs
-    assert before == 15_346_630_656
-    assert f"{before / after:.2f}" == "4.00"
-    assert f"{before / spatial:.2f}" == "3.49"
 
 
 def test_ops_of_the_factors_are_as_a_person_would_write_them() -> None:
