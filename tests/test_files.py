@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from cnndsl.backends.header import Header
 from cnndsl.diagnostics import CompileError
-from cnndsl.files import is_generated, write_file, write_files
+from cnndsl.files import Pieces, is_generated, write_file, write_files
 from cnndsl.weights import npz, safetensors
 
 MODULE = Header("0.1.0", "net.cnn", "0" * 64, None, ()).comment().encode()
@@ -51,29 +52,54 @@ def test_one_own_file_keeps_all_from_being_written(tmp_path: Path) -> None:
     assert (tmp_path / "b.py").read_bytes() == b"mine"
 
 
-def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+def failing(failure: BaseException) -> Pieces:
+    """Return a file whose second piece fails to be made or written."""
 
-    def full(descriptor: int) -> None:
-        calls.append(descriptor)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device")
+    def pieces() -> Iterator[bytes]:
+        yield MODULE
+        raise failure
 
-    monkeypatch.setattr(os, "fsync", full)
+    return Pieces(2 * len(MODULE), pieces)
+
+
+def test_failure_halfway_leaves_nothing(tmp_path: Path) -> None:
+    full = failing(OSError(28, "No space left on device"))
     with pytest.raises(CompileError) as error:
-        write_files({tmp_path / "a.py": MODULE, tmp_path / "b.py": MODULE})
+        write_files({tmp_path / "a.py": MODULE, tmp_path / "b.py": full})
     assert "b.py: no space left on device" in error.value.diagnostics[0].message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
+def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        write_file(tmp_path / "a.py", MODULE)
+        write_file(tmp_path / "a.py", failing(KeyboardInterrupt()))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_replaces_an_own_file_is_on_the_disk_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk: list[bytes] = []
+
+    def fsync(descriptor: int) -> None:
+        on_disk.append(Path(f"/dev/fd/{descriptor}").read_bytes())
+        assert (tmp_path / "own.cnn").read_bytes() == b"own"
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    (tmp_path / "own.cnn").write_bytes(b"own")
+    (tmp_path / "again.py").write_bytes(MODULE)
+    names = ("own.cnn", "again.py", "new.cnn")
+    write_files({tmp_path / name: name.encode() for name in names}, force=True)
+    assert on_disk == [b"own.cnn"]
+    assert [(tmp_path / name).read_bytes() for name in names] == [n.encode() for n in names]
+
+
+def test_pieces_are_written_one_after_the_other(tmp_path: Path) -> None:
+    pieces = [b"ab", b"", memoryview(bytearray(b"cde")), np.arange(3, dtype=np.uint8).data]
+    content = Pieces(8, lambda: pieces)
+    write_file(tmp_path / "a.bin", content)
+    assert (tmp_path / "a.bin").read_bytes() == bytes(content) == b"abcde\0\1\2"
+    assert len(content) == 8
 
 
 def test_missing_folder_and_folder_as_file(tmp_path: Path) -> None:
@@ -113,7 +139,7 @@ def test_marks_of_every_kind(tmp_path: Path) -> None:
     tensors = {"a": np.ones(3, np.float32)}
     contents = {
         "a.py": MODULE,
-        "a.safetensors": safetensors.serialize(tensors),
+        "a.safetensors": bytes(safetensors.serialize(tensors)),
         "a.npz": npz.serialize(tensors),
         # ir_version 8, producer_name "cnndsl", producer_version "1"
         "a.onnx": b"\x08\x08\x12\x06cnndsl\x1a\x011",

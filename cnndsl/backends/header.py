@@ -15,8 +15,8 @@ class Header:
     """Where a generated file came from: no time and no path, so equal inputs give equal bytes.
 
     `source_name` is the source file's own name, without folders; the hashes are hexadecimal
-    SHA-256; `weights_sha256` is None when the file does not depend on the values of the weights,
-    and `tuning_sha256` when none was used.
+    SHA-256. Of the weights it has the seed if they are random, the hash of their file otherwise,
+    and neither when the file was made without them; `tuning_sha256` is None when none was used.
     """
 
     version: str
@@ -25,6 +25,7 @@ class Header:
     weights_sha256: str | None
     passes: tuple[str, ...]
     tuning_sha256: str | None = None
+    seed: int | None = None
 
     def comment(self) -> str:
         """Return the header as Python comment lines, each ended by a line break.
@@ -35,7 +36,9 @@ class Header:
             f"{PYTHON_MARK}{_plain(self.version)} from {_plain(self.source_name)}; do not edit."
         ]
         lines.append(f"# source sha256: {_plain(self.source_sha256)}")
-        if self.weights_sha256 is not None:
+        if self.seed is not None:
+            lines.append(f"# weights: random, seed {self.seed}")
+        elif self.weights_sha256 is not None:
             lines.append(f"# weights sha256: {_plain(self.weights_sha256)}")
         lines.append(f"# passes: {', '.join(_plain(p) for p in self.passes) or 'none'}")
         if self.tuning_sha256 is not None:

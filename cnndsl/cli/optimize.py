@@ -31,7 +31,7 @@ from cnndsl.driver.optimizing.request import ACCEPT, Request, known_schemes, sch
 from cnndsl.driver.optimizing.rules import parse_rule
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.factorize.choosing.budget import parse_budget
-from cnndsl.files import write_files
+from cnndsl.files import Content, write_files
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ def command(
         data = read_calibration(network.graph, calibration)
         outcome = optimize(network.graph, network.weights, request, data, notify)
         found = [_explained(outcome, label) for label in explained]
-        files: dict[Path, bytes] = {}
+        files: dict[Path, Content] = {}
         if output is not None:
             notify("writing the network")
             files |= written(outcome, network, output)

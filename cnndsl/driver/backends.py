@@ -15,7 +15,7 @@ from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.cache import store
-from cnndsl.driver.compile import OnnxOptions, emit_numba_cpu, emit_onnx, emit_torch
+from cnndsl.driver.compile import OnnxOptions, emit_onnx, emit_torch, numba_cpu_module
 from cnndsl.driver.prepare import Prepared
 from cnndsl.ops.base import Array
 
@@ -74,9 +74,8 @@ def import_module(path: Path) -> ModuleType:
 
 
 def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None, options: Options) -> Runner:
-    emitted = emit_numba_cpu(prepared, prepared.graph.name, options)
-    name = f"{prepared.graph.name}.py"
-    path = store(folder, name, emitted[name])
+    name = prepared.graph.name
+    path = store(folder, f"{name}.py", numba_cpu_module(prepared, name, options))
     net = import_module(path).load(prepared.weights, threads=threads)
     names = [i.value.name for i in prepared.graph.inputs]
     outputs = [o.name for o in prepared.graph.outputs]

@@ -12,6 +12,7 @@ from cnndsl.backends.header import Header
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.targets import base_path, torch_name
+from cnndsl.files import Content, Pieces
 from cnndsl.weights import safetensors
 
 
@@ -29,13 +30,14 @@ def compile_program(
     output: Path | None = None,
     onnx: OnnxOptions = OnnxOptions(),
     options: Options = DEFAULTS,
-) -> dict[Path, bytes]:
+) -> dict[Path, Content]:
     """Return the files of the targets, nothing written yet.
 
     Raises CompileError for what a target does not support, RequestError for a bad `output`.
     """
     base = base_path(output, prepared.graph.name, targets)
-    files: dict[Path, bytes] = {}
+    files: dict[Path, Content] = {}
+    emitted: Mapping[str, Content]
     for target in targets:
         match target:
             case "numba-cpu":
@@ -50,13 +52,23 @@ def compile_program(
     return files
 
 
-def emit_numba_cpu(prepared: Prepared, name: str, options: Options = DEFAULTS) -> dict[str, bytes]:
+def emit_numba_cpu(
+    prepared: Prepared, name: str, options: Options = DEFAULTS
+) -> dict[str, Content]:
     """Return the Python module and, beside it, the source program's tensors."""
+    weights = safetensors.serialize(prepared.weights)
+    module = numba_cpu_module(prepared, name, options, weights)
+    return {f"{name}.py": module, f"{name}.safetensors": weights}
+
+
+def numba_cpu_module(
+    prepared: Prepared, name: str, options: Options = DEFAULTS, weights: Pieces | None = None
+) -> bytes:
+    """Return the Python module alone; its header tells of the weights file beside it, if any."""
     from cnndsl.backends.numba_cpu.emit import emit
     from cnndsl.backends.numba_cpu.plan import planned_work
 
     graph = prepared.optimized.graph
-    weights = safetensors.serialize(prepared.weights)
     text = emit(
         graph,
         name,
@@ -64,7 +76,7 @@ def emit_numba_cpu(prepared: Prepared, name: str, options: Options = DEFAULTS) -
         options=options,
         work=planned_work(graph, options),
     )
-    return {f"{name}.py": text.encode("utf-8"), f"{name}.safetensors": weights}
+    return text.encode("utf-8")
 
 
 def emit_onnx(prepared: Prepared, name: str, options: OnnxOptions) -> dict[str, bytes]:
@@ -83,17 +95,26 @@ def emit_torch(prepared: Prepared, name: str) -> dict[str, bytes]:
     """Return the module to train; it does not depend on weights, which it draws for itself."""
     from cnndsl.backends.torch.emit import emit
 
-    origin = replace(header(prepared, b""), weights_sha256=None, passes=())
+    origin = replace(header(prepared), passes=())
     return {f"{name}.py": emit(prepared.graph, name, header=origin).encode("utf-8")}
 
 
-def header(prepared: Prepared, weights: bytes, options: Options = DEFAULTS) -> Header:
-    """Return what a generated module says about its origin."""
+def header(
+    prepared: Prepared, weights: Pieces | None = None, options: Options = DEFAULTS
+) -> Header:
+    """Return what a generated file says about its origin, and that of its weights if it has any."""
+    digest = None
+    if weights is not None and prepared.seed is None:
+        state = hashlib.sha256()
+        for piece in weights:
+            state.update(piece)
+        digest = state.hexdigest()
     return Header(
         version=__version__,
         source_name=Path(prepared.loaded.source.name).name,
         source_sha256=prepared.source_sha256,
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        weights_sha256=digest,
         passes=tuple(report.name for report in prepared.optimized.reports),
         tuning_sha256=options.tuning_sha256,
+        seed=None if weights is None else prepared.seed,
     )

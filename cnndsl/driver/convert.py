@@ -7,6 +7,7 @@ from typing import Final
 
 from cnndsl.diagnostics import Diagnostic
 from cnndsl.driver.trained import renamed_tensors
+from cnndsl.files import Content
 from cnndsl.ops.base import Array
 from cnndsl.weights import files
 from cnndsl.weights.match import conversion_notices, left_out_notice
@@ -18,8 +19,8 @@ DTYPES: Final = ("float32", "float16", "float64", "keep")
 
 def convert(
     source: Path, output: Path, dtype: str, mapping: Path | None
-) -> tuple[bytes, tuple[Diagnostic, ...], int]:
-    """Return the bytes of the file to write, notices, and how many tensors it holds.
+) -> tuple[Content, tuple[Diagnostic, ...], int]:
+    """Return the content of the file to write, notices, and how many tensors it holds.
 
     Raises CompileError for files that cannot be read, and for numbers that the dtype cannot hold.
     """

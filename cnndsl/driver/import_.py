@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.files import Content
 from cnndsl.importers.imported import Imported
 from cnndsl.importers.names import identifier
 from cnndsl.importers.writing.write import write_source
@@ -23,7 +24,7 @@ class Program:
 
     graph: Graph
     text: str
-    files: Mapping[Path, bytes]
+    files: Mapping[Path, Content]
     notices: tuple[str, ...]
 
 
@@ -47,7 +48,7 @@ def import_file(
     notify("writing the program")
     graph = replace(imported.graph, name=identifier(target.stem, "network"))
     written = write_source(graph, imported.comments)
-    files = {target: written.text.encode("utf-8")}
+    files: dict[Path, Content] = {target: written.text.encode("utf-8")}
     if imported.weights or not graph.parameters:
         notify("writing the weights")
         weights = {written.names[name]: array for name, array in imported.weights.items()}

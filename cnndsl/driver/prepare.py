@@ -20,13 +20,14 @@ from cnndsl.passes.pipeline import Optimized, optimize
 class Prepared:
     """A network with its weights, as written (`graph`) and after the passes (`optimized`).
 
-    `notices` are about the weights: what was converted, or left out.
+    `notices` are about the weights: what was converted, or left out. `seed` is that of random ones.
     """
 
     loaded: Loaded
     optimized: Optimized
     weights: Mapping[str, Array]
     notices: tuple[Diagnostic, ...] = ()
+    seed: int | None = None
 
     @property
     def graph(self) -> Graph:
@@ -45,4 +46,5 @@ def prepare(path: Path, choice: Choice) -> Prepared:
     """Load, optimise and give weights to a program; raises CompileError."""
     loaded = load(path, choice.settings)
     fitted = weights_for(loaded.graph, choice)
-    return Prepared(loaded, optimize(loaded.graph), fitted.weights, fitted.notices)
+    seed = choice.seed if choice.weights is None else None
+    return Prepared(loaded, optimize(loaded.graph), fitted.weights, fitted.notices, seed)

@@ -17,7 +17,7 @@ from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.driver.backends import import_module
 from cnndsl.driver.bench import pinned, processor
 from cnndsl.driver.cache import store
-from cnndsl.driver.compile import emit_numba_cpu
+from cnndsl.driver.compile import numba_cpu_module
 from cnndsl.driver.peaks import Peaks, measure_peaks
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.samples import random_inputs, usual_sizes
@@ -131,7 +131,7 @@ def loaded(
 ) -> tuple[ModuleType, Any]:
     """Compile a network, and return its module and the network with its weights."""
     name = f"{prepared.graph.name}.py"
-    text = emit_numba_cpu(prepared, prepared.graph.name, options)[name]
+    text = numba_cpu_module(prepared, prepared.graph.name, options)
     module: Any = import_module(store(folder, name, text))
     return module, module.load(prepared.weights, threads=threads)
 

@@ -11,7 +11,7 @@ from cnndsl.driver.choice import Choice
 from cnndsl.driver.memory import require_room_for_weights
 from cnndsl.ir.graph import Graph
 from cnndsl.weights import files
-from cnndsl.weights.initialize import initialize
+from cnndsl.weights.initialize import RandomWeights
 from cnndsl.weights.mapping import Renamed, read_mapping, rename
 from cnndsl.weights.match import Fitted, Matched, by_name, fit
 from cnndsl.weights.order import by_order
@@ -28,7 +28,7 @@ def weights_for(graph: Graph, choice: Choice) -> Fitted:
     """
     require_room_for_weights(graph)
     if choice.weights is None:
-        return Fitted(initialize(graph, choice.seed))
+        return Fitted(RandomWeights(graph, choice.seed))
     return fit(matched(graph, choice.weights, choice.mapping, choice.match))
 
 

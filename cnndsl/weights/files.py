@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.files import require_plain, unreadable, write_file
+from cnndsl.files import Content, require_plain, unreadable, write_file
 from cnndsl.ops.base import Array
 from cnndsl.weights import npz, onnx_initializers, safetensors
 from cnndsl.weights.errors import WeightsFormatError
@@ -20,7 +20,7 @@ _SCANNERS: dict[str, Callable[[Path], list[StoredTensor]]] = {
     ".npz": npz.scan,
     ".onnx": onnx_initializers.scan,
 }
-_SERIALIZERS: dict[str, Callable[[Mapping[str, Array]], bytes]] = {
+_SERIALIZERS: dict[str, Callable[[Mapping[str, Array]], Content]] = {
     ".safetensors": safetensors.serialize,
     ".npz": npz.serialize,
 }
@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, Array]:
     return {name: tensor.read() for name, tensor in scan(path).items()}
 
 
-def serialize(path: Path, tensors: Mapping[str, Array]) -> bytes:
+def serialize(path: Path, tensors: Mapping[str, Array]) -> Content:
     """Return the bytes of a weights file in the format of the path's suffix.
 
     Equal tensors give equal bytes. Raises CompileError (CNN601) for an unknown suffix.
@@ -72,7 +72,7 @@ def serialize(path: Path, tensors: Mapping[str, Array]) -> bytes:
     return serializer(path)(tensors)
 
 
-def serializer(path: Path) -> Callable[[Mapping[str, Array]], bytes]:
+def serializer(path: Path) -> Callable[[Mapping[str, Array]], Content]:
     """Return what makes the bytes of a weights file; raises CompileError (CNN601)."""
     found = _SERIALIZERS.get(path.suffix.lower())
     if found is None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from math import prod, sqrt
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -28,29 +35,71 @@ _RELU_FAMILY = (
 _TRANSPARENT = ("BatchNorm", "LayerNorm", "GroupNorm", "Dropout", "Identity", "Add", "Affine")
 """Ops between a layer and its activation that leave the choice to whatever reads them."""
 
+_PIECE = 1 << 18
+"""Numbers that one generator makes; another size would be other weights."""
+
 _CHUNK = 1 << 15
-"""Numbers made at a time: their 24 random bytes each stay in the cache."""
+"""Numbers made at a time: their random bits stay in the cache."""
+
+
+class RandomWeights(Mapping[str, Array]):
+    """Float32 values for every parameter of a source program's graph (before passes).
+
+    A tensor's values depend on the seed, its name and shape, and its layer's activation only.
+    They are drawn when they are asked for, or piece by piece, so that what only writes them need
+    not hold them.
+    """
+
+    def __init__(self, graph: Graph, seed: int) -> None:
+        owners = {name: node for node in reversed(graph.nodes) for name in node.params}
+        followers = ops_after(graph)
+        self._sources: dict[str, _Constant | _Normal] = {}
+        self._drawn: dict[str, Array] = {}
+        for parameter in graph.parameters:
+            name, spec = parameter.value.name, parameter.spec
+            if spec.fill is not None:
+                self._sources[name] = _Constant(spec.shape, spec.fill)
+                continue
+            if name not in owners:
+                raise ValueError(f"no layer reads the parameter {name}")
+            fans = max(spec.fan_in, 1), max(spec.fan_out, 1)
+            scale = standard_deviation(followers[owners[name].output.name], *fans)
+            self._sources[name] = _Normal(spec.shape, seed, name, scale)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._drawn:
+            source = self._sources[name]
+            values = np.empty(source.shape, np.float32)
+            for start in range(0, values.size, _PIECE):
+                source.fill(start, values.reshape(-1)[start : start + _PIECE])
+            self._drawn[name] = values
+        return self._drawn[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._sources[name].shape
+
+    def pieces(self, names: Iterable[str]) -> Iterator[Array]:
+        """Yield the values of tensors one after the other, drawn by threads that run ahead.
+
+        A piece is overwritten when the next is asked for.
+        """
+        sources = (self._sources[name] for name in names)
+        return _ahead(
+            (source.fill, start, min(_PIECE, count - start))
+            for source, count in ((s, prod(s.shape)) for s in sources)
+            for start in range(0, count, _PIECE)
+        )
 
 
 def initialize(graph: Graph, seed: int) -> dict[str, Array]:
-    """Return float32 values for every parameter of a source program's graph (before passes).
-
-    A tensor's values depend on the seed, its name and shape, and its layer's activation only.
-    """
-    owners = {name: node for node in reversed(graph.nodes) for name in node.params}
-    followers = ops_after(graph)
-    values: dict[str, Array] = {}
-    for parameter in graph.parameters:
-        name, spec = parameter.value.name, parameter.spec
-        if spec.fill is not None:
-            values[name] = np.full(spec.shape, spec.fill, np.float32)
-            continue
-        if name not in owners:
-            raise ValueError(f"no layer reads the parameter {name}")
-        fans = max(spec.fan_in, 1), max(spec.fan_out, 1)
-        scale = standard_deviation(followers[owners[name].output.name], *fans)
-        values[name] = _normal(seed, name, prod(spec.shape), scale).reshape(spec.shape)
-    return values
+    """Return all random weights of a graph, drawn now."""
+    return dict(RandomWeights(graph, seed))
 
 
 def standard_deviation(after: frozenset[type[Op]], fan_in: int, fan_out: int) -> float:
@@ -96,33 +145,83 @@ def _ops(names: tuple[str, ...]) -> frozenset[type[Op]]:
     return frozenset(op for name in names if (op := op_by_name(name)) is not None)
 
 
-def _normal(seed: int, name: str, count: int, scale: float) -> npt.NDArray[np.float32]:
-    """Return near-normal float32 values, exact by construction.
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    shape: tuple[int, ...]
+    value: float
 
-    A sum of twelve uniform 16-bit integers has the standard deviation of one, in units of 2**16,
-    and a normal's shape up to six deviations. Unlike NumPy's own normals, which go through the
-    platform's logarithm and may change between releases, whole numbers are the same everywhere;
-    what follows is one IEEE multiplication and one rounding.
+    def fill(self, _start: int, piece: Array) -> None:
+        piece.fill(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Normal:
+    """A tensor of normal values, in pieces that can be drawn in any order.
+
+    Sixteen random bits choose one of 2**16 equally likely values (`_quantiles`). These are whole
+    numbers, the same everywhere, and so are the bits of SFC64; NumPy's own normals go through the
+    platform's logarithm and may change between releases. What follows is one IEEE multiplication
+    and one rounding. A piece has a generator of its own, so however many threads there are, and
+    whichever takes a piece, the values are the same.
     """
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    bits = np.random.PCG64(int.from_bytes(digest, "little"))
-    result = np.empty(count, np.float32)
-    for start in range(0, count, _CHUNK):
-        stop = min(start + _CHUNK, count)
-        sums = _sums_of_twelve(bits.random_raw(3 * (stop - start)))
-        # Twelve times 2**16 - 1, halved: the mean of the sum.
-        result[start:stop] = (sums - 6 * (2**16 - 1)) * (scale / _SPREAD)
-    return result
+
+    shape: tuple[int, ...]
+    seed: int
+    name: str
+    scale: float
+
+    def fill(self, start: int, piece: Array) -> None:
+        digest = hashlib.sha256(f"{self.seed}:{self.name}:{start}".encode()).digest()
+        bits = np.random.SFC64(int.from_bytes(digest, "little"))
+        values = _values(self.scale)
+        for at in range(0, piece.size, _CHUNK):
+            part = piece[at : at + _CHUNK]
+            words = bits.random_raw(-(-part.size // 4)).astype("<u8", copy=False)
+            # Every index is inside; with "wrap" NumPy writes straight into the part.
+            values.take(words.view("<u2")[: part.size], out=part, mode="wrap")
 
 
-def _sums_of_twelve(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Add the twelve 16-bit integers in every three words, two in each half word at a time."""
-    pairs = (words & _LOW_HALVES) + ((words >> np.uint64(16)) & _LOW_HALVES)
-    halves = pairs[::3] + pairs[1::3] + pairs[2::3]
-    return ((halves & np.uint64(2**32 - 1)) + (halves >> np.uint64(32))).view(np.int64)
+def _ahead(tasks: Iterable[tuple[Callable[[int, Array], None], int, int]]) -> Iterator[Array]:
+    """Yield pieces of so many numbers from such starts in order, filled by threads ahead of us."""
+    threads = os.cpu_count() or 1
+    free = [np.empty(_PIECE, np.float32) for _ in range(2 * threads + 1)]
+    waiting: deque[tuple[Array, int, Future[None]]] = deque()
+
+    def first() -> Array:
+        buffer, count, future = waiting.popleft()
+        future.result()
+        free.append(buffer)  # taken again when the piece has been looked at
+        return buffer[:count]
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for fill, start, count in tasks:
+                buffer = free.pop()
+                waiting.append((buffer, count, pool.submit(fill, start, buffer[:count])))
+                if not free:
+                    yield first()
+            while waiting:
+                yield first()
+        finally:
+            for _, _, future in waiting:
+                future.cancel()
 
 
-_LOW_HALVES = np.uint64(0x0000_FFFF_0000_FFFF)
+@lru_cache(maxsize=1)  # for all pieces of a tensor
+def _values(scale: float) -> npt.NDArray[np.float32]:
+    """Return the values to choose from, of that standard deviation."""
+    whole, deviation = _quantiles()
+    return (whole * (scale / deviation)).astype(np.float32)
 
-_SPREAD = sqrt(2**32 - 1)
-"""Twelve variances (2**32 - 1) / 12 of a uniform 16-bit integer, as a standard deviation."""
+
+@cache
+def _quantiles() -> tuple[npt.NDArray[np.int64], float]:
+    """Return 2**16 quantiles of a normal distribution, as whole numbers, and their deviation.
+
+    Rounded to whole numbers of 2**-20 deviations, they do not depend on the last bits of the
+    platform's logarithm: none of them lies nearly in the middle between two.
+    """
+    half, normal = 1 << 15, NormalDist()
+    above = [round(normal.inv_cdf(0.5 + (i + 0.5) / (2 * half)) * 2**20) for i in range(half)]
+    deviation = sqrt(sum(q * q for q in above) / half)
+    return np.array([-q for q in reversed(above)] + above), deviation

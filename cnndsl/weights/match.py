@@ -41,11 +41,11 @@ class Matched:
 class Fitted:
     """Weights as the network needs them: float32, in the graph's order; and notices about them."""
 
-    weights: dict[str, Array]
+    weights: Mapping[str, Array]
     notices: tuple[Diagnostic, ...] = ()
 
 
-def match(graph: Graph, tensors: Mapping[str, Array]) -> dict[str, Array]:
+def match(graph: Graph, tensors: Mapping[str, Array]) -> Mapping[str, Array]:
     """Return the tensors of a graph's parameters in their order, in float32.
 
     Raises CompileError naming every tensor that is missing (CNN602), that the network does not

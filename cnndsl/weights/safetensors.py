@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from cnndsl import __version__
-from cnndsl.files import GENERATOR
+from cnndsl.files import GENERATOR, Pieces
 from cnndsl.ops.base import Array
 from cnndsl.weights.errors import WeightsFormatError
+from cnndsl.weights.initialize import RandomWeights
 from cnndsl.weights.shown import shown
 from cnndsl.weights.stored import StoredTensor, widened
 
@@ -94,26 +95,36 @@ def scan(path: Path) -> list[StoredTensor]:
     ]
 
 
-def serialize(tensors: Mapping[str, Array]) -> bytes:
-    """Return the file's bytes: tensors in order of name, the generator in its metadata."""
+def serialize(tensors: Mapping[str, Array]) -> Pieces:
+    """Return the file: tensors in order of name, the generator in its metadata.
+
+    Contiguous tensors are not copied, and random ones are drawn as they are written.
+    """
     header: dict[str, Any] = {"__metadata__": {"generator": f"{GENERATOR} {__version__}"}}
-    arrays: list[Array] = []
+    names = sorted(tensors)
+    random = tensors if isinstance(tensors, RandomWeights) else None
     offset = 0
-    for name in sorted(tensors):
-        array = tensors[name]
-        dtype = array.dtype.newbyteorder("<")
-        header[name] = {
-            "dtype": _NAMES[dtype],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + array.nbytes],
-        }
-        arrays.append(np.ascontiguousarray(array, dtype))
-        offset += array.nbytes
+    for name in names:
+        dtype, shape = _kind(tensors[name]) if random is None else ("F32", random.shape(name))
+        end = offset + prod(shape) * _DTYPES[dtype].itemsize
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     # The format asks for data that starts on a multiple of eight bytes.
     text += b" " * (-len(text) % 8)
-    parts = [len(text).to_bytes(8, "little"), text]
-    return b"".join([*parts, *(a.reshape(-1).view(np.uint8).data for a in arrays)])
+    start = len(text).to_bytes(8, "little") + text
+
+    def pieces() -> Iterator[bytes | memoryview]:
+        yield start
+        for array in map(tensors.__getitem__, names) if random is None else random.pieces(names):
+            plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            yield plain.reshape(-1).view(np.uint8).data
+
+    return Pieces(len(start) + offset, pieces)
+
+
+def _kind(array: Array) -> tuple[str, tuple[int, ...]]:
+    return _NAMES[array.dtype.newbyteorder("<")], array.shape
 
 
 def _parse(text: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ def test_compile_writes_all_targets_with_equal_weights(cnndsl: Any) -> None:
         np.testing.assert_array_equal(stored[name], array)
     assert cnndsl("init", "net.cnn", "-o", "w.safetensors", "--seed", 3).code == 0
     assert Path("w.safetensors").read_bytes() == Path("net.safetensors").read_bytes()
+    assert "\n# weights: random, seed 3\n" in Path("net.py").read_text()
+    assert "# weights" not in Path("net_torch.py").read_text()
 
 
 def test_compile_is_reproducible_and_replaces_its_own(cnndsl: Any) -> None:
@@ -134,7 +137,10 @@ def test_compile_with_weights_from_a_file(cnndsl: Any) -> None:
     cnndsl("init", "net.cnn", "-o", "w.npz", "--seed", 5)
     assert cnndsl("compile", "net.cnn", "--weights", "w.npz").code == 0
     cnndsl("init", "net.cnn", "-o", "w.safetensors", "--seed", 5)
-    assert Path("net.safetensors").read_bytes() == Path("w.safetensors").read_bytes()
+    content = Path("net.safetensors").read_bytes()
+    assert content == Path("w.safetensors").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    assert f"\n# weights sha256: {digest}\n" in Path("net.py").read_text()
 
 
 def test_compile_with_wrong_weights_writes_nothing(cnndsl: Any) -> None:

@@ -62,8 +62,9 @@ def module_of(graph: Graph, *, share: bool = True) -> Any:
 
 
 def _share_kernels(module: Any, text: str) -> None:
+    lines = text.splitlines()
     sources = {
-        node.name: ast.get_source_segment(text, node) or ""
+        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
         for node in ast.parse(text).body
         if isinstance(node, ast.FunctionDef)
     }

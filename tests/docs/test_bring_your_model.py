@@ -34,7 +34,7 @@ def prepare(folder: Path) -> None:
     tensors = {f"features.{name}": np.ones(shape, np.float16) for name, shape in shapes.items()}
     tensors["head.weight"] = np.ones((2, 8, 1, 1), np.float16)
     tensors["head.bias"] = np.ones(2, np.float16)
-    (folder / "theirs.safetensors").write_bytes(serialize(tensors))
+    (folder / "theirs.safetensors").write_bytes(bytes(serialize(tensors)))
 
 
 def test_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cnndsl.backends.numba_cpu.options import Options
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver import tune as tuning_run
 from cnndsl.driver.choice import Choice
-from cnndsl.driver.compile import emit_numba_cpu, header
+from cnndsl.driver.compile import header, numba_cpu_module
 from cnndsl.driver.prepare import Prepared, prepare
 from cnndsl.driver.tune import fastest, tune
 from cnndsl.driver.tuning import (
@@ -180,26 +180,24 @@ def test_what_fits_is_applied_and_what_cannot_be_is_said(prepared: Prepared) -> 
 def test_the_module_says_what_was_chosen(prepared: Prepared) -> None:
     options = Options(algorithms={"conv3x3": "f4"}, tuning_sha256="ab" * 32)
     graph = prepared.optimized.graph
-    text = emit(graph, "net", header=header(prepared, b"", options), options=options)
+    text = emit(graph, "net", header=header(prepared, options=options), options=options)
     assert f"# tuning sha256: {'ab' * 32}\n" in text
     network = text[text.index("def network") : text.index("def bind")]
     first, second = network.split('plan.layer("conv3x3")')[1].split('plan.layer("conv3x3_2")')
     assert 'algorithm="f4"' in first
     assert "algorithm=" not in second
     assert 'WINOGRAD = "auto"' in text
-    assert 'WINOGRAD = "f2"' in emit(
-        graph, "net", header=header(prepared, b""), options=Options("f2")
-    )
+    assert 'WINOGRAD = "f2"' in emit(graph, "net", header=header(prepared), options=Options("f2"))
 
 
 def test_equal_tuning_gives_equal_bytes(prepared: Prepared) -> None:
     tuning = tuning_of(prepared, conv3x3="direct", conv3x3_2="direct")
     made = [
-        emit_numba_cpu(prepared, "net", tuned_options(prepared, tuning, "1" * 64)[0])
+        numba_cpu_module(prepared, "net", tuned_options(prepared, tuning, "1" * 64)[0])
         for _ in range(2)
     ]
     assert made[0] == made[1]
-    assert made[0] != emit_numba_cpu(prepared, "net")
+    assert made[0] != numba_cpu_module(prepared, "net")
 
 
 def test_an_algorithm_must_be_clearly_faster() -> None:

@@ -70,9 +70,9 @@ def test_a_file_of_empty_messages_is_not_parsed() -> None:
     nodes = b"\x0a\x00" * (MAX_FIELDS + 1)
     graph = b"\x3a" + _varint(len(nodes)) + nodes
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     assert f"it holds more than {MAX_FIELDS:_} fields" in error(graph)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
 
 
@@ -131,11 +131,11 @@ def of_layers(count: int) -> onnx.ModelProto:
 
 @pytest.mark.slow
 def test_a_model_of_nearly_as_many_layers_as_there_may_be_is_written() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     imported = import_model(of_layers(19_000)).imported
     written = write_source(imported.graph, imported.comments)
     assert len(written.text.splitlines()) > 2_000
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
 
 
 def test_a_program_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,13 +88,13 @@ def test_a_written_mapping_is_read_back() -> None:
 
 
 def test_no_pattern_takes_long() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     (rule,) = rules("**a" * 20 + "**b -> " + "**x" * 21)
     assert rule.apply("a" * 499 + "c") is None
     assert rule.apply("ac" * 240 + "c.b" * 2) is not None
     (rule,) = rules("*a" * 20 + "*b -> " + "*x" * 21)
     assert rule.apply("a" * 498 + "cb") is not None
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"#" * ((1 << 20) + 1)])

@@ -214,9 +214,9 @@ def test_broken_models_are_refused_by_name(tmp_path: Path, case: str) -> None:
     content, expected = BROKEN[case]
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     message = refusal(path)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert "bad.onnx" in message
     assert expected in message
 

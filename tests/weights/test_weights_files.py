@@ -67,7 +67,7 @@ def test_files_of_others_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("serialize", [ours.serialize, npz.serialize])
 def test_bytes_do_not_depend_on_order(serialize: Any) -> None:
-    assert serialize(TENSORS) == serialize(dict(reversed(TENSORS.items())))
+    assert bytes(serialize(TENSORS)) == bytes(serialize(dict(reversed(TENSORS.items()))))
 
 
 def header(entries: Any, data: bytes = b"", *, text: str | None = None) -> bytes:
@@ -134,9 +134,9 @@ def test_broken_safetensors_is_refused_by_name(tmp_path: Path, case: str) -> Non
     content, expected = BROKEN[case]
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     message = refusal(path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert "bad.safetensors" in message
     assert expected in message
 
@@ -144,7 +144,7 @@ def test_broken_safetensors_is_refused_by_name(tmp_path: Path, case: str) -> Non
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_safetensors_is_read_or_refused(data: st.DataObject) -> None:
-    content = bytearray(ours.serialize(TENSORS))
+    content = bytearray(bytes(ours.serialize(TENSORS)))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     damaged_is_read_or_refused(bytes(content[: data.draw(st.integers(0, len(content)))]))

@@ -13,6 +13,7 @@ from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.trained import weights_for
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.factorize.scheme import Label
+from cnndsl.files import Content
 from cnndsl.importers.writing.write import write_source
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -68,7 +69,7 @@ def read_network(path: Path, choice: Choice, *, with_weights: bool) -> Network:
     return Network(loaded.graph, fitted.weights, head, loaded.warnings + fitted.notices)
 
 
-def written(outcome: Outcome, network: Network, output: Path) -> dict[Path, bytes]:
+def written(outcome: Outcome, network: Network, output: Path) -> dict[Path, Content]:
     """Return the files of the optimised network; raises CompileError.
 
     A program has its weights beside it, unless it is to be trained; an ONNX model has them inside.
@@ -98,7 +99,7 @@ def written(outcome: Outcome, network: Network, output: Path) -> dict[Path, byte
     said.append(_summary(outcome))
     comments = {**network.comments, "": "\n".join(said)}
     source = write_source(outcome.graph, comments, own_blocks=True, ranks=outcome.ranks)
-    files = {output: source.text.encode("utf-8")}
+    files: dict[Path, Content] = {output: source.text.encode("utf-8")}
     if all(p.value.name in outcome.weights for p in outcome.graph.parameters):
         tensors = {source.names[name]: array for name, array in outcome.weights.items()}
         files[output.with_suffix(".safetensors")] = serialize(tensors)
