@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
 from conformance.cases import cases, vector_cases
 from conformance.modules import graph_of_cases, module_of
@@ -30,9 +32,11 @@ def graph_of(tmp_path: Path, text: str) -> Graph:
 
 def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     """Plan with the real module, on vectors of LANES, and trace what each step touches."""
-    module: Any = module_of(optimize(graph).graph, share=False)
-    module.LANES = LANES
-    module.TILE_PIXELS = TILE_PIXELS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba.config, "CPU_FEATURES", "+avx512f")
+        patch.delattr(os, "sysconf", raising=False)
+        module: Any = module_of(optimize(graph).graph, share=False)
+    assert (module.LANES, module.TILE_PIXELS) == (LANES, TILE_PIXELS)
     plan = traced_plan(module, optimize(graph).graph, sizes, threads=1)
     memory = planned_memory(graph, sizes)
     assert memory.arena_bytes == plan.arena_bytes
