@@ -18,6 +18,9 @@ torch: Any = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install torch==2.13.0 (extra: torch)"
 )
 
+torch.set_num_threads(1)
+"""Tests run beside each other; small layers on several threads wait more than they compute."""
+
 HEADER = Header("0", "test.cnn", "0" * 64, None, ())
 
 

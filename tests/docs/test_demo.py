@@ -21,7 +21,9 @@ def steady(text: str) -> list[str]:
         re.sub(r"\d+\.\d s$|\d+(\.\d+)?e-\d+|\d+\.\d% right", "*", line)
         for line in text.splitlines()
     )
-    timed = r" *(numba-cpu|onnxruntime) |speed relative|network .* runs each|output .* differs"
+    timed = (
+        r" *(numba-cpu|onnxruntime|backend|─+) |speed relative|network .* runs each|output .* by"
+    )
     return [line.rstrip() for line in lines if line.strip() and not re.match(timed, line)]
 
 
@@ -49,6 +51,7 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert len(relative) == 2
     assert all(float(r) < 1e-5 for r in relative)
     assert len(re.findall(r"^speed relative to onnxruntime: \d", done.stdout, re.MULTILINE)) == 2
+    assert re.search(r"^\$ cnndsl summary .*\n(.*\n)+? total +108,714 ", done.stdout, re.MULTILINE)
     for name in ("digits.png", "textures.png"):
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
 
