@@ -45,6 +45,7 @@ def run(command: str, folder: Path) -> str:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(p for p in paths if p),
             "XDG_CACHE_HOME": str(folder / "cache"),
+            "OMP_NUM_THREADS": "1",  # threads of tests beside each other wait for one another
         },
         capture_output=True,
         text=True,
