@@ -80,6 +80,7 @@ def command(
     settings: Mapping[str, Setting],
     source: WeightsSource,
     winograd: str,
+    fuse: str,
     tuning: Path | None,
     opset: int | None,
     ir_version: int | None,
@@ -97,8 +98,8 @@ def command(
     targets = resolve_targets(target)
     if "onnx" not in targets and (opset is not None or ir_version is not None):
         raise click.UsageError("--opset and --ir-version are for the target onnx")
-    if "numba-cpu" not in targets and (winograd != "auto" or tuning is not None):
-        raise click.UsageError("--winograd and --tuning are for the target numba-cpu")
+    if "numba-cpu" not in targets and ((winograd, fuse) != ("auto", "auto") or tuning is not None):
+        raise click.UsageError("--winograd, --fuse and --tuning are for the target numba-cpu")
     if targets == ("torch",) and source.is_given:
         raise click.UsageError(
             "--weights and --seed are not for the target torch: its module loads weights itself"
@@ -112,7 +113,7 @@ def command(
         with progress(f"compiling {file.name}") as notify:
             prepared = prepare(file, chosen)
             report.warnings(prepared.warnings)
-            options = algorithms(report, prepared, winograd, tuning)
+            options = algorithms(report, prepared, winograd, fuse, tuning)
             notify("writing code")
             onnx = OnnxOptions(opset, ir_version)
             files = compile_program(prepared, targets, output, onnx, options)

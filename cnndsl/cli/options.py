@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from cnndsl.backends.numba_cpu.options import WINOGRAD, Options
+from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD, Options
 from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
@@ -167,11 +167,19 @@ threads_option = click.option(
 
 
 def algorithm_options(command: F) -> F:
-    """Add --winograd and --tuning."""
+    """Add --winograd, --fuse and --tuning."""
     command = click.option(
         "--tuning",
         type=click.Path(path_type=Path),
         help="File of cnndsl tune, with the algorithm of each convolution.",
+    )(command)
+    command = click.option(
+        "--fuse",
+        type=click.Choice(FUSE),
+        default="auto",
+        show_default=True,
+        help="Pairs of convolutions of numba-cpu done band by band, so that what lies between them "
+        "stays in a cache: where it is estimated to be faster, nowhere, or wherever it can be.",
     )(command)
     return click.option(
         "--winograd",
@@ -183,20 +191,22 @@ def algorithm_options(command: F) -> F:
     )(command)
 
 
-def algorithms(report: Report, prepared: Prepared, winograd: str, tuning: Path | None) -> Options:
+def algorithms(
+    report: Report, prepared: Prepared, winograd: str, fuse: str, tuning: Path | None
+) -> Options:
     """Combine the options; a tuning file decides what --winograd would.
 
     Reports what in the file does not fit the network.
     """
     if tuning is None:
-        return Options(winograd)
+        return Options(winograd, fuse)
     if winograd != "auto":
         raise click.UsageError("--winograd and --tuning exclude each other")
     from cnndsl.driver.tuning import read_tuning, tuned_options
 
     options, warnings = tuned_options(prepared, *read_tuning(tuning))
     report.warnings(warnings)
-    return options
+    return replace(options, fuse=fuse)
 
 
 # Whether it was given is the Report's to know, which must speak JSON of wrong usage too.

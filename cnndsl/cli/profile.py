@@ -74,6 +74,7 @@ def command(
     batch: int,
     sort: str,
     winograd: str,
+    fuse: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
     source: WeightsSource,
@@ -93,7 +94,7 @@ def command(
             runs=runs,
             batch=batch,
             seed=source.seed or 0,
-            options=algorithms(report, prepared, winograd, tuning),
+            options=algorithms(report, prepared, winograd, fuse, tuning),
             notify=notify,
         )
     layers = list(found.layers)

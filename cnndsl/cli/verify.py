@@ -42,6 +42,7 @@ def command(
     report: Report,
     file: Path,
     winograd: str,
+    fuse: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
     source: WeightsSource,
@@ -55,7 +56,7 @@ def command(
     with progress(f"verifying {file.name}") as notify:
         prepared = prepare(file, source.choice(settings))
         report.warnings(prepared.warnings)
-        options = algorithms(report, prepared, winograd, tuning)
+        options = algorithms(report, prepared, winograd, fuse, tuning)
         differences = verify(prepared, source.seed or 0, batch, notify, options)
     agree = all(d.agrees for d in differences)
     if report.as_json:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cnndsl.analysis.cost import op_word
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
+from cnndsl.backends.numba_cpu.plan import TOGETHER
 from cnndsl.driver.backends import import_module
 from cnndsl.driver.bench import pinned, processor
 from cnndsl.driver.cache import store
@@ -149,19 +150,21 @@ def layers(
     """Return the layers of an optimised graph from the records of its generated module.
 
     A layer without a step costs nothing: its result lies where its operand does, or was written in
-    place by others. Weights were read one call ago, and all the network's bytes since; operands
+    place by others. Layers that share a step come as one: what lies between them is not moved.
+    Weights were read one call ago, and all the network's bytes since; operands
     just before. So the bandwidth is that of such working sets.
     """
     by_label: dict[str, list[Any]] = {}
     for record in records:
         by_label.setdefault(record.label or INPUT, []).append(record)
     nodes = [n for n in graph.nodes if n.output.name not in graph.load_time]
-    moved = {n.label: _map_bytes(graph, n, sizes) for n in nodes}
+    joint = _joint(nodes, by_label)
+    moved = {label: _map_bytes(graph, group, sizes) for label, group in joint.items()}
     moved[INPUT] = 2 * sum(_bytes(i.value.type, sizes) for i in graph.inputs)
     moved[OUTPUT] = 2 * sum(_bytes(graph.types[o.value], sizes) for o in graph.outputs)
     footprint = sum(r.weight_bytes for r in records) + sum(moved.values())
     made = [_edge(INPUT, [i.value.type for i in graph.inputs], sizes)]
-    made += [_described(graph, node, sizes) for node in nodes]
+    made += [_described(graph, label, group, sizes) for label, group in joint.items()]
     made += [_edge(OUTPUT, [graph.types[o.value] for o in graph.outputs], sizes)]
     found = []
     for label, op, shape, macs, read in made:
@@ -195,14 +198,31 @@ _Described = tuple[str, str, tuple[int, ...], int, float]
 """A layer's label, op, result's shape, multiply-adds and the share of its weights it reads."""
 
 
-def _described(graph: Graph, node: Node, sizes: Mapping[str, int]) -> _Described:
-    types = graph.operand_types(node)
-    there = sum(prod(spec.shape) for spec in node.op.parameters(types))
-    # Of a table, only the entries that are looked up.
-    read = evaluate_extent(node.op.weight_elements_read(types), sizes)
+def _joint(nodes: Sequence[Node], labels: Iterable[str]) -> dict[str, list[Node]]:
+    """Return the nodes by the labels of their steps, each where its last one is."""
+    of = {part: label for label in labels for part in label.split(TOGETHER)}
+    last = {of.get(node.label, node.label): node for node in nodes}
+    joint: dict[str, list[Node]] = {
+        of.get(n.label, n.label): [] for n in nodes if last[of.get(n.label, n.label)] is n
+    }
+    for node in nodes:
+        joint[of.get(node.label, node.label)].append(node)
+    return joint
+
+
+def _described(
+    graph: Graph, label: str, nodes: Sequence[Node], sizes: Mapping[str, int]
+) -> _Described:
+    there = read = macs = 0
+    for node in nodes:
+        types = graph.operand_types(node)
+        there += sum(prod(spec.shape) for spec in node.op.parameters(types))
+        # Of a table, only the entries that are looked up.
+        read += evaluate_extent(node.op.weight_elements_read(types), sizes)
+        macs += evaluate_extent(graph.macs(node), sizes)
     share = min(1.0, read / there) if there else 1.0
-    macs = evaluate_extent(graph.macs(node), sizes)
-    return node.label, _op_text(node), node.output.type.at(sizes), macs, share
+    text = ", ".join(map(_op_text, nodes))
+    return label, text, nodes[-1].output.type.at(sizes), macs, share
 
 
 def _op_text(node: Node) -> str:
@@ -220,9 +240,11 @@ def _edge(label: str, types: Sequence[TensorType], sizes: Mapping[str, int]) -> 
     return label, "", types[0].at(sizes) if len(types) == 1 else (), 0, 1.0
 
 
-def _map_bytes(graph: Graph, node: Node, sizes: Mapping[str, int]) -> int:
-    read = dict(zip(node.inputs, graph.operand_types(node), strict=True))
-    return sum(_bytes(t, sizes) for t in (*read.values(), node.output.type))
+def _map_bytes(graph: Graph, nodes: Sequence[Node], sizes: Mapping[str, int]) -> int:
+    """Return the bytes of what nodes read, but for what they make for one another, and make."""
+    read = {name for node in nodes for name in node.inputs}
+    moved = read - {node.output.name for node in nodes} | {nodes[-1].output.name}
+    return sum(_bytes(graph.types[name], sizes) for name in moved)
 
 
 def _bytes(type_: TensorType, sizes: Mapping[str, int]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from cnndsl.backends.numba_cpu.plan import TOGETHER
 from cnndsl.driver.bench import pinned, processor
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.profile import loaded
@@ -86,22 +87,26 @@ def tune(
 
 def variant(module: Any, net: Any, algorithm: str, arrays: Sequence[Array]) -> Any:
     """Return the network with a plan of its own, made with one algorithm wherever it fits."""
-    before = module.WINOGRAD
+    before = module.WINOGRAD, module.FUSE
     changed = copy.copy(net)
     changed._plans = collections.OrderedDict()
     try:
-        module.WINOGRAD = SETTINGS[algorithm]
+        module.WINOGRAD, module.FUSE = SETTINGS[algorithm], "off"
         changed(*arrays)
     finally:
-        module.WINOGRAD = before
+        module.WINOGRAD, module.FUSE = before
     return changed
 
 
 def by_label(records: Sequence[Any]) -> dict[str, Array]:
-    """Return the seconds of each layer, its steps together, in each run."""
+    """Return the seconds of each layer, its steps together, in each run.
+
+    Of two layers that share a step, the second has its time.
+    """
     found: dict[str, Array] = {}
     for record in records:
-        found[record.label] = found.get(record.label, 0.0) + record.seconds
+        label = record.label.split(TOGETHER)[-1]
+        found[label] = found.get(label, 0.0) + record.seconds
     return found
 
 

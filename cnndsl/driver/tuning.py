@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,7 @@ def tuned_options(
         else:
             algorithms[label] = layer.algorithm
     options = Options(algorithms=algorithms, tuning_sha256=sha256)
-    work = planned_work(graph, options)
+    work = planned_work(graph, replace(options, fuse="off"))
     for label, algorithm in algorithms.items():
         if algorithm != "direct" and label in work and work[label].algorithm == "direct":
             message = f"{label} cannot be computed by {algorithm}, and stays direct"

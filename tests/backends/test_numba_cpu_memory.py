@@ -10,7 +10,7 @@ import numba
 import pytest
 from conformance.cases import cases, vector_cases
 from conformance.modules import graph_of_cases, module_of
-from conformance.test_numba_cpu_plan import traced_plan
+from conformance.test_numba_cpu_plan import plan_of
 from hypothesis import HealthCheck, Phase, given, settings
 from properties.networks import Network, networks
 
@@ -37,14 +37,14 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
         patch.delattr(os, "sysconf", raising=False)
         module: Any = module_of(optimize(graph).graph, share=False)
     assert (module.LANES, module.TILE_PIXELS) == (LANES, TILE_PIXELS)
-    plan = traced_plan(module, optimize(graph).graph, sizes, threads=1)
+    plan = plan_of(module, optimize(graph).graph, sizes, threads=1)
     memory = planned_memory(graph, sizes)
     assert memory.arena_bytes == plan.arena_bytes
     steps = [step for step in plan.steps if step.kernel is not module.clear_halo]
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    for place, touched in enumerate(plan.touched):
-        for m in (*touched[0], *touched[1]):
+    for place, step in enumerate(steps):
+        for m in (*step.reads, *step.writes):
             first.setdefault(id(m.buffer), place)
             last[id(m.buffer)] = place
     found: dict[str, int] = {}
@@ -52,8 +52,9 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
         alive = sum(
             -(-b.bytes // 64) * 64 for b in plan.buffers if first[id(b)] <= place <= last[id(b)]
         )
-        label = step.label or "input"
-        found[label] = max(found.get(label, 0), alive)
+        for part in step.parts or (step,):
+            label = part.label or "input"
+            found[label] = max(found.get(label, 0), alive)
     assert memory.live_bytes == found
     assert max(found.values()) <= memory.arena_bytes
 

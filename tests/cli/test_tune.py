@@ -63,6 +63,21 @@ def test_winograd_is_written_into_the_module(cnndsl: Any) -> None:
         assert f'WINOGRAD = "{choice}"' in Path("net.py").read_text()
 
 
+def test_fusion_is_written_into_the_module_and_told(cnndsl: Any) -> None:
+    Path("pair.cnn").write_text(
+        "network pair\ninput x: float32[N, 32, 24, 24]\n"
+        "output y = x -> dwconv3x3 -> relu -> conv1x1(48)\n"
+    )
+    told = "#   [N, 32, 24, 24] -> [N, 32, 24, 24]; 165_888 MACs; depthwise, fused with conv1x1"
+    for choice in ("auto", "off", "on"):
+        outcome = cnndsl("compile", "pair.cnn", "--fuse", choice, "--force")
+        assert outcome.code == 0
+        text = Path("pair.py").read_text()
+        assert f'FUSE = "{choice}"' in text
+        assert choice == "auto" or (told.replace("_", " ") in text) == (choice == "on")
+    assert cnndsl("verify", "pair.cnn", "--fuse", "on").code == 0
+
+
 def test_options_that_exclude_each_other(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--winograd", "off", "--tuning", "x.json")
     assert outcome.code == 2
@@ -70,6 +85,7 @@ def test_options_that_exclude_each_other(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--target", "onnx", "--winograd", "off")
     assert outcome.code == 2
     assert "are for the target numba-cpu" in outcome.err
+    assert cnndsl("compile", "net.cnn", "--target", "onnx", "--fuse", "on").code == 2
 
 
 def test_verify_runs_what_was_chosen(cnndsl: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties.networks import Network, networks
 
-from cnndsl.backends.numba_cpu.options import WINOGRAD
+from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD
 from cnndsl.backends.reference.run import run
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
@@ -20,9 +20,9 @@ ABSOLUTE = 1e-4
 before them comes out some hundred times larger."""
 
 
-def compare(network: Network, graph: Graph, winograd: str) -> None:
+def compare(network: Network, graph: Graph, winograd: str, fuse: str) -> None:
     module = module_of(graph)
-    module.WINOGRAD = winograd
+    module.WINOGRAD, module.FUSE = winograd, fuse
     got = module.load(network.weights, threads=2)(**network.inputs)
     results = got if isinstance(got, dict) else {next(iter(module.OUTPUTS)): got}
     wide = {name: x.astype(np.float64) for name, x in network.inputs.items()}
@@ -35,12 +35,14 @@ def compare(network: Network, graph: Graph, winograd: str) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks(), st.sampled_from(WINOGRAD))
-def test_random_networks_equal_the_reference(network: Network, winograd: str) -> None:
-    compare(network, optimize(network.graph).graph, winograd)
+@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE))
+def test_random_networks_equal_the_reference(network: Network, winograd: str, fuse: str) -> None:
+    compare(network, optimize(network.graph).graph, winograd, fuse)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks(), st.sampled_from(WINOGRAD))
-def test_unoptimised_networks_equal_the_reference(network: Network, winograd: str) -> None:
-    compare(network, network.graph, winograd)
+@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE))
+def test_unoptimised_networks_equal_the_reference(
+    network: Network, winograd: str, fuse: str
+) -> None:
+    compare(network, network.graph, winograd, fuse)

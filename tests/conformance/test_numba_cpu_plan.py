@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties.networks import GraphBuilder, Network, float32, networks
 
+from cnndsl.backends.numba_cpu.options import FUSE
 from cnndsl.backends.reference.run import run
 from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
@@ -56,24 +57,13 @@ SIZES = {
 }
 
 
-def traced_plan(module: Any, graph: Graph, sizes: dict[str, int], threads: int) -> Any:
-    """Return the plan for some sizes, with what every step reads and writes in `plan.touched`."""
-    touched: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
-
-    class Traced(module.Plan):  # type: ignore[misc, name-defined]
-        def step(
-            self, kernel: Any, chunks: int, reads: Any, writes: Any, arguments: Any, **more: Any
-        ) -> None:
-            touched.append((tuple(reads), tuple(writes)))
-            super().step(kernel, chunks, reads, writes, arguments, **more)
-
+def plan_of(module: Any, graph: Graph, sizes: dict[str, int], threads: int) -> Any:
+    """Return the plan for some sizes."""
     # Zeros will do, for nothing is computed.
     weights = {p.value.name: np.zeros(p.spec.shape, np.float32) for p in graph.parameters}
     net = module.load(weights, threads=threads)
     shapes = {i.value.name: i.value.type.at(sizes) for i in graph.inputs}
-    plan = Traced(net, module.bind(shapes))
-    plan.touched = touched
-    return plan
+    return module.Plan(net, module.bind(shapes))
 
 
 def check_buffers(module: Any, plan: Any) -> None:
@@ -86,19 +76,15 @@ def check_buffers(module: Any, plan: Any) -> None:
         assert all(m.buffer is b for m in b.maps)
         assert all(m.first_block + m.blocks <= b.blocks for m in b.maps)
         assert len({(m.n, *m.space, m.lanes) for m in b.maps}) == 1
-    layers = iter(enumerate(plan.touched))
     for place, step in enumerate(plan.steps):
-        label, writes = step.label, step.writes
+        label, reads, writes = step.label, step.reads, step.writes
         if step.kernel is module.clear_halo:
             (m,) = writes
             assert m is m.buffer.maps[0]
             assert not written & {id(x) for x in m.buffer.maps}, f"{label}: cleared after use"
             assert id(m.buffer) not in cleared
             cleared.add(id(m.buffer))
-            reads: tuple[Any, ...] = ()
         else:
-            number, (reads, planned) = next(layers)
-            assert planned == writes
             for m in reads:
                 assert made(m, written), f"{label} reads a map that no step has made"
             for m in writes:
@@ -106,7 +92,7 @@ def check_buffers(module: Any, plan: Any) -> None:
                 assert not halo or id(m.buffer) in cleared, f"{label}: a halo is not cleared"
             if step.kernel is not getattr(module, "gather", None):  # it fills what others leave
                 around = [m for m in reads if [r.buffer for r in reads].count(m.buffer) > 1]
-                later = [m for touched in plan.touched[number + 1 :] for m in touched[0]]
+                later = [m for other in plan.steps[place + 1 :] for m in other.reads]
                 for m in (*around, *later):
                     needed = id(m) in written and m not in writes
                     lost = needed and any(overlap(m, y) for y in writes)
@@ -114,7 +100,6 @@ def check_buffers(module: Any, plan: Any) -> None:
             written.update(id(m) for m in writes)
         for m in (*reads, *writes):
             lives[id(m.buffer)].append(place)
-    assert next(layers, None) is None
     for b in plan.buffers:
         assert 0 <= b.offset <= b.offset + b.bytes <= plan.arena_bytes
         assert b.offset % module.ALIGNMENT == 0
@@ -145,17 +130,18 @@ def test_buffers_of_the_examples_do_not_overlap(path: Path) -> None:
     module = module_of(graph)
     usual = dict(graph.usual_sizes) | SIZES.get(path.stem, {})
     sizes = {s: usual.get(s, 2) for s in graph.symbols}
-    check_buffers(module, traced_plan(module, graph, sizes, threads=4))
+    check_buffers(module, plan_of(module, graph, sizes, threads=4))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks(), st.booleans(), st.integers(1, 16))
+@given(networks(), st.booleans(), st.sampled_from(FUSE), st.integers(1, 16))
 def test_buffers_of_random_networks_do_not_overlap(
-    network: Network, fused: bool, threads: int
+    network: Network, optimized: bool, fuse: str, threads: int
 ) -> None:
-    graph = optimize(network.graph).graph if fused else network.graph
+    graph = optimize(network.graph).graph if optimized else network.graph
     module = module_of(graph)
-    check_buffers(module, traced_plan(module, graph, dict(network.sizes), threads))
+    module.FUSE = fuse
+    check_buffers(module, plan_of(module, graph, dict(network.sizes), threads))
 
 
 def poison(net: Any) -> None:
@@ -262,7 +248,7 @@ def test_concatenations_in_place_equal_the_reference(
 ) -> None:
     graph = optimize(network.graph).graph if fused else network.graph
     module = module_of(graph)
-    check_buffers(module, traced_plan(module, graph, dict(network.sizes), threads))
+    check_buffers(module, plan_of(module, graph, dict(network.sizes), threads))
     net = module.load(network.weights, threads=threads)
     net(**network.inputs)
     poison(net)
@@ -280,7 +266,7 @@ def gathers(text: str, tmp_path: Path) -> int:
     path.write_text(f"network net\ninput x: float32[N, 16, 8, 8]\n{text}\n")
     graph = optimize(load(path).graph).graph
     module = module_of(graph)
-    plan = traced_plan(module, graph, {"N": 2}, threads=1)
+    plan = plan_of(module, graph, {"N": 2}, threads=1)
     return sum(step.kernel is getattr(module, "gather", None) for step in plan.steps)
 
 
@@ -384,5 +370,5 @@ def blank_plan(module: Any, threads: int) -> Any:
     """Return a plan without steps."""
     plan = object.__new__(module.Plan)
     plan.net = module.Network({}, threads)
-    plan.steps, plan.maps, plan.overlays, plan.label, plan.macs = [], [], [], "", 0
+    plan.steps, plan.maps, plan.label, plan.macs = [], [], "", 0
     return plan

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cnndsl.analysis.cost import summarize
+from cnndsl.backends.numba_cpu.options import Options
 from cnndsl.driver.choice import Choice
 from cnndsl.driver.peaks import CHAINS, Peaks, measure_peaks, multiply_adds, sum_floats
 from cnndsl.driver.prepare import Prepared, prepare
@@ -51,6 +52,24 @@ def test_every_layer_has_its_row_in_order(prepared: Prepared, found: Profile) ->
     assert found.seconds > 0
     assert all(x.seconds > 0 for x in found.layers if x.steps)
     assert sum(len(x.steps) for x in found.layers) >= len(labels)
+
+
+def test_layers_that_share_a_step_share_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "pair.cnn"
+    path.write_text(
+        "network pair\ninput x: float32[N, 32, 24, 24]\n"
+        "output y = x -> dwconv3x3 -> relu -> conv1x1(48) -> relu\n"
+    )
+    found = profile(prepare(path, Choice({})), threads=1, runs=3, options=Options(fuse="on"))
+    _, pair, _ = found.layers
+    assert pair.label == "dwconv3x3 + conv1x1"
+    assert pair.op == "dwconv3x3 + relu, conv1x1 + relu"
+    assert pair.algorithm == "depthwise + direct, fused"
+    assert pair.shape == (1, 48, 24, 24)
+    assert pair.macs == pair.macs_done == (32 * 9 + 32 * 48) * 24 * 24
+    assert pair.map_bytes == 4 * (32 + 48) * 24 * 24
+    assert pair.weight_bytes >= 4 * (32 * 9 + 32 * 48)
+    assert pair.seconds > 0
 
 
 def test_work_is_that_of_the_definition(prepared: Prepared, found: Profile) -> None:

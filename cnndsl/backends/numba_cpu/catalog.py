@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "local": ("matrix", "channels", "taps", "before"),
     "repeat": ("gather",),
     "depthwise": ("grouped", "before"),
+    "band": (),
     "max_pool": ("axes", "before"),
     "average_pool": ("axes", "before"),
     "global_pool": ("axes",),
@@ -55,6 +56,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "winograd": ("winograd",),
     "local": ("local",),
     "grouped": ("grouped",),
+    "band": ("band",),
     "max_pool": ("max_pool",),
     "average_pool": ("average_pool",),
     "global_pool": ("global_pool",),
@@ -79,6 +81,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "logarithm": ("lrn",),
     "erfc": (),
     "windows": ("max_pool", "average_pool"),
+    "stage": ("band",),
 }
 """Files of functions of vectors, in order, each with the kernels that call it."""
 

@@ -29,7 +29,7 @@ from cnndsl.backends.numba_cpu.interface import (
     parameter_entries,
 )
 from cnndsl.backends.numba_cpu.listing import Work, folded_entries, network_lines
-from cnndsl.backends.numba_cpu.lower import lower, with_algorithms
+from cnndsl.backends.numba_cpu.lower import has_pairs, lower, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.backends.numba_cpu.winograd import Tile, kernels_of
@@ -86,6 +86,7 @@ class ModuleContext:
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
     winograd: str
+    fuse: str
 
 
 def emit(
@@ -118,7 +119,8 @@ def _context(
     graph: Graph, name: str, header: str, options: Options, work: Mapping[str, Work] | None
 ) -> ModuleContext:
     calls = with_algorithms(lower(graph), options.algorithms)
-    layers = layers_needed(layer for call in calls for layer in call.layers)
+    used = {layer for call in calls for layer in call.layers}
+    layers = layers_needed(used | ({"band"} if has_pairs(calls) else set()))
     kernels = kernels_needed(layers)
     winograd_tiles = kernels_of(calls)
     tiles = [t for ts in winograd_tiles.values() for t in ts]
@@ -151,6 +153,7 @@ def _context(
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
         winograd=options.winograd,
+        fuse=options.fuse,
     )
 
 

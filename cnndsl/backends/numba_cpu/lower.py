@@ -33,6 +33,9 @@ _CLAMPING = frozenset(
 _ADDING = frozenset({"conv_layer", "depthwise_layer", "transposed_layer", "dense_layer"})
 """Layer functions that add a residual on the way out."""
 
+_BANDED = frozenset({"conv_layer", "depthwise_layer", "transposed_layer"})
+"""Layer functions whose result the next of them may read band by band, as it is made."""
+
 
 def lower(graph: Graph) -> tuple[Call, ...]:
     """Return the calls that compute a graph, in order; load-time nodes are not among them.
@@ -55,6 +58,12 @@ def lower(graph: Graph) -> tuple[Call, ...]:
         if node.output.name not in graph.load_time:
             calls += _lower(graph, node)
     return tuple(calls)
+
+
+def has_pairs(calls: tuple[Call, ...]) -> bool:
+    """Say whether a convolution reads another one's result, so that they may share a step."""
+    made = {Ref(call.result) for call in calls if call.function in _BANDED}
+    return any(call.positional[0] in made for call in calls if call.function in _BANDED)
 
 
 def with_algorithms(calls: tuple[Call, ...], algorithms: Mapping[str, str]) -> tuple[Call, ...]:

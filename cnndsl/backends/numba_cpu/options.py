@@ -9,6 +9,10 @@ WINOGRAD = ("auto", "off", "f2", "f4")
 """Where convolutions may be done by Winograd's method: where the cost model finds it cheaper,
 nowhere, or wherever F(2x2, 3x3) or F(4x4, 3x3) can be used."""
 
+FUSE = ("auto", "off", "on")
+"""Where pairs of convolutions are done in bands, what lies between them in a thread's cache alone:
+where the cost model finds it faster, nowhere, or wherever it can be."""
+
 ALGORITHMS = ("direct", "f2", "f4")
 """How one convolution may be done: as defined, or by F(2x2, 3x3), F(4x4, 3x3) and their like."""
 
@@ -17,10 +21,13 @@ ALGORITHMS = ("direct", "f2", "f4")
 class Options:
     """How convolutions are done: `algorithms` names some layers' by label, before `winograd`.
 
+    `fuse` says which of those that are done directly share a step.
+
     `tuning_sha256` is that of the file the algorithms come from.
     """
 
     winograd: str = "auto"
+    fuse: str = "auto"
     algorithms: Mapping[str, str] = field(default_factory=dict)
     tuning_sha256: str | None = None
 

@@ -22,6 +22,10 @@ TILE_PIXELS = 14
 """What goes with these vectors; work is shared out by it."""
 
 
+TOGETHER = " + "
+"""What stands between the labels of two layers that share a step."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedMemory:
     """The arena of activations for one set of sizes and one thread, in bytes.
@@ -95,10 +99,18 @@ def planned_work(optimized: Graph, options: Options = DEFAULTS) -> dict[str, Wor
         return {}
     work: dict[str, Work] = {}
     for step in plan.steps:
-        if step.macs:
-            before = work.get(step.label, Work("", 0))
-            work[step.label] = Work(before.algorithm or step.algorithm, before.macs + step.macs)
+        for part in step.parts or (step,):
+            if part.macs:
+                before = work.get(part.label, Work("", 0))
+                algorithm = before.algorithm or _algorithm(step, part)
+                work[part.label] = Work(algorithm, before.macs + part.macs)
     return work
+
+
+def _algorithm(step: Any, part: Any) -> str:
+    """Return how a step's part is computed, and with what it shares the step."""
+    others = [p.label for p in step.parts if p is not part]
+    return ", fused with ".join((part.algorithm, *others))
 
 
 def _planned(graph: Graph, known: Mapping[str, int], options: Options) -> tuple[Any, int]:
@@ -120,6 +132,7 @@ def _live_bytes(plan: Any, alignment: int) -> dict[str, int]:
         change[b.last + 1] -= size
     largest: dict[str, int] = {}
     for step, alive in zip(plan.steps, accumulate(change), strict=False):
-        label = step.label or "input"
-        largest[label] = max(largest.get(label, 0), alive)
+        for part in step.parts or (step,):
+            label = part.label or "input"
+            largest[label] = max(largest.get(label, 0), alive)
     return largest
