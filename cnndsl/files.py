@@ -9,7 +9,7 @@ import secrets
 import shlex
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,14 +84,47 @@ def write_files(files: Mapping[Path, Content], *, force: bool = False) -> None:
                 if place in precious:
                     f.flush()
                     os.fsync(f.fileno())
-        for temporary, place in staged:
-            os.replace(temporary, place)
+        _rename_all(staged)
     except OSError as error:
         raise CompileError(unwritable(path, error)) from error
     finally:
         for temporary, _ in staged:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _rename_all(staged: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each file to its place; after a failure put back what was there."""
+    before: list[tuple[Path, Path | None]] = []
+    try:
+        for temporary, place in staged:
+            before.append((place, _kept(place)))
+            os.replace(temporary, place)
+    except BaseException:
+        for place, old in reversed(before):
+            with suppress(OSError):
+                if old is None:
+                    place.unlink(missing_ok=True)
+                else:
+                    os.replace(old, place)
+        raise
+    finally:
+        for _, old in before:
+            if old is not None:
+                with suppress(OSError):
+                    old.unlink(missing_ok=True)
+
+
+def _kept(place: Path) -> Path | None:
+    """Return a second name for a file that is about to be replaced; None if there is none."""
+    if not place.exists():
+        return None
+    old = place.with_name(f".{place.name}.{secrets.token_hex(6)}.old")
+    try:
+        os.link(place, old)
+    except OSError:  # a file system without links
+        os.replace(place, old)
+    return old
 
 
 def write_file(path: Path, content: Content, *, force: bool = False) -> None:

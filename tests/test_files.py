@@ -70,6 +70,36 @@ def test_failure_halfway_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_rename_that_fails_puts_everything_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """As if the place of the third file became a folder just then."""
+    paths = [tmp_path / name for name in ("a.py", "b.py", "c.py")]
+    paths[1].write_bytes(MODULE)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if target == paths[2]:
+            raise IsADirectoryError(21, "Is a directory")
+        real(source, target)
+
+    def link(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", replace)
+    if not links:
+        monkeypatch.setattr(os, "link", link)
+    with pytest.raises(CompileError) as error:
+        write_files(dict.fromkeys(paths, MODULE + b"x = 1\n"))
+    assert code(error) == ["CNN801"]
+    assert [p.name for p in tmp_path.iterdir()] == ["b.py"]
+    assert paths[1].read_bytes() == MODULE
+    monkeypatch.setattr(os, "replace", real)
+    write_files(dict.fromkeys(paths, MODULE + b"x = 1\n"))
+    assert sorted(tmp_path.iterdir()) == paths
+
+
 def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_file(tmp_path / "a.py", failing(KeyboardInterrupt()))
