@@ -100,6 +100,7 @@ def show(report: Report, weights: Path) -> None:
 )
 @map_option
 @force_option
+@json_option
 @click.pass_obj
 def convert_command(
     report: Report, weights: Path, output: Path, dtype: str, mapping: Path | None, force: bool
@@ -110,6 +111,9 @@ def convert_command(
         content, notices, count = convert(weights, output, dtype, mapping)
         report.warnings(notices)
         write_file(output, content, force=force)
+    if report.as_json:
+        report.json({"ok": True, "file": str(output), "tensors": count, "bytes": len(content)})
+        return
     click.echo(f"{output}  {_count(count)}, {len(content):,} bytes")
 
 

@@ -117,8 +117,12 @@ def test_convert_between_formats_dtypes_and_names(theirs: Any) -> None:
     assert Path("a.safetensors").read_bytes() == Path("ours.safetensors").read_bytes()
     half = theirs(*convert, "ours.safetensors", "-o", "h.npz", "--dtype", "float16")
     assert "7 tensors are converted from float32 to float16" in half.err
-    back = theirs(*convert, "h.npz", "-o", "b.safetensors")
-    assert "converted from float16 to float32" in back.err
+    back = theirs(*convert, "h.npz", "-o", "b.safetensors", "--json")
+    size = Path("b.safetensors").stat().st_size
+    result = back.json
+    (notice,) = result.pop("diagnostics")
+    assert "converted from float16 to float32" in notice["message"]
+    assert result == {"ok": True, "file": "b.safetensors", "tensors": 7, "bytes": size}
     ours, found = files.read(Path("ours.safetensors")), files.read(Path("b.safetensors"))
     for name, array in ours.items():
         np.testing.assert_array_equal(found[name], array.astype(np.float16).astype(np.float32))
