@@ -20,8 +20,8 @@ from cnndsl.elaborate.statements import Interpreter, misplaced, run_output, run_
 from cnndsl.elaborate.unused import find_unused
 from cnndsl.elaborate.values import show_shape
 from cnndsl.ir.graph import Graph
+from cnndsl.ir.usual_sizes import vanishing
 from cnndsl.syntax import ast
-from cnndsl.types.extents import Dim, evaluate_extent, symbols_of
 
 _PYTHON_FRAMES_PER_LEVEL = 12
 
@@ -184,26 +184,19 @@ def _check_usual_sizes(ctx: Context, graph: Graph) -> None:
     if not sizes:
         return
     sized = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-    known: dict[Dim, int] = {}
-    for node in graph.nodes:
-        for axis, extent in enumerate(node.output.type.spatial):
-            if not isinstance(extent, Dim):
-                continue
-            if extent not in known:
-                if not symbols_of(extent) <= sizes.keys():
-                    continue
-                known[extent] = evaluate_extent(extent, sizes)
-            if known[extent] < 1:
-                assert node.span is not None
-                ctx.add(
-                    Diagnostic(
-                        code="CNN204",
-                        message=f"spatial axis {axis} of the result falls to {known[extent]} "
-                        f"at the usual size {sized}",
-                        span=node.span,
-                        label=f"gives {show_shape(node.output.type)}",
-                        trail=tuple(reversed(node.path)),
-                        help="give a larger usual size, or pool less before this layer",
-                    )
-                )
-                return
+    found = vanishing(graph, sizes)
+    if found is None:
+        return
+    node, axis, extent = found
+    assert node.span is not None
+    ctx.add(
+        Diagnostic(
+            code="CNN204",
+            message=f"spatial axis {axis} of the result falls to {extent} "
+            f"at the usual size {sized}",
+            span=node.span,
+            label=f"gives {show_shape(node.output.type)}",
+            trail=tuple(reversed(node.path)),
+            help="give a larger usual size, or pool less before this layer",
+        )
+    )

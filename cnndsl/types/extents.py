@@ -154,6 +154,11 @@ def ceil_div(extent: Extent, divisor: int) -> Extent:
     return (extent + (divisor - 1)) // divisor
 
 
+def is_linear(extent: Dim) -> bool:
+    """Tell whether an extent is a sum of multiples of symbols."""
+    return all(len(m) <= 1 and all(isinstance(a, str) for a in m) for m, _ in extent.terms)
+
+
 def evaluate_extent(extent: Extent, sizes: Mapping[str, int]) -> int:
     """Return the value of an extent for given sizes; raises KeyError for a symbol without one."""
     if isinstance(extent, int):

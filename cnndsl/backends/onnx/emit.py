@@ -14,6 +14,7 @@ from cnndsl.backends.onnx.builder import Builder, Cases, Site, Unsupported
 from cnndsl.backends.onnx.wire import serialize
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node, Value
+from cnndsl.ir.usual_sizes import as_properties
 from cnndsl.ops.base import Array, Op
 from cnndsl.ops.fused import Fused
 from cnndsl.passes.fold_constants import fold_constants
@@ -203,6 +204,7 @@ def _model(graph: Graph, b: Builder, opset: int, ir_version: int) -> ModelProto:
         producer_name="cnndsl",
         producer_version=__version__,
     )
+    helper.set_model_props(model, as_properties(graph))
     return model
 
 

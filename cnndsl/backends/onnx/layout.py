@@ -17,8 +17,13 @@ from cnndsl.types.padding import Explicit
 _PAD_MODES = {"zero": "constant", "reflect": "reflect", "edge": "edge"}
 
 
-def _identity(b: Builder, op: Identity | Dropout, site: Site) -> None:
+def _identity(b: Builder, op: Identity, site: Site) -> None:
     b.add("Identity", site.inputs, site.output)
+
+
+def _dropout(b: Builder, op: Dropout, site: Site) -> None:
+    """It does nothing, for the node is not in training mode, and it says what the program says."""
+    b.add("Dropout", (site.x, b.floats(site, "rate", op.rate)), site.output)
 
 
 def _flatten(b: Builder, op: Flatten, site: Site) -> None:
@@ -121,7 +126,7 @@ def _embedding(b: Builder, op: Embedding, site: Site) -> None:
 
 CASES: Cases = {
     Identity: _identity,
-    Dropout: _identity,
+    Dropout: _dropout,
     Flatten: _flatten,
     Reshape: _reshape,
     Concat: _concat,

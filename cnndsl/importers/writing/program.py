@@ -22,7 +22,7 @@ from cnndsl.importers.writing.numerals import argument_text, number
 from cnndsl.importers.writing.statements import Writer
 from cnndsl.importers.writing.titles import title
 from cnndsl.ir.graph import Graph
-from cnndsl.types.extents import Dim, Extent, evaluate_extent, symbols_of
+from cnndsl.types.extents import Extent, evaluate_extent, is_linear, symbols_of
 
 INPUT = "x"
 
@@ -193,10 +193,6 @@ def _extent(extent: Extent, usual: dict[str, int]) -> str:
         return number(extent)
     symbols = symbols_of(extent)
     text = str(extent)
-    if len(symbols) != 1 or not symbols <= usual.keys() or not _is_linear(extent):
+    if len(symbols) != 1 or not symbols <= usual.keys() or not is_linear(extent):
         return text
     return f"{text} = {number(evaluate_extent(extent, usual))}"
-
-
-def _is_linear(extent: Dim) -> bool:
-    return all(len(m) <= 1 and all(isinstance(a, str) for a in m) for m, _ in extent.terms)
