@@ -51,7 +51,14 @@ def widened(halves: Array) -> Array:
 
 
 class OutOfRange(Exception):  # noqa: N818 - the name says what is wrong
-    """A finite number of a tensor has no finite counterpart in the dtype asked for."""
+    """A finite number of a tensor has no finite counterpart in the dtype asked for.
+
+    `reason` completes a sentence about the tensor, as the message does with "it".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"it {reason}")
+        self.reason = reason
 
 
 def converted(array: Array, dtype: str) -> Array:
@@ -66,5 +73,5 @@ def converted(array: Array, dtype: str) -> Array:
     if np.dtype(dtype).itemsize < array.dtype.itemsize:
         lost = np.isinf(result) & np.isfinite(array)
         if lost.any():
-            raise OutOfRange(f"it holds {array[lost].flat[0]:g}, which {dtype} cannot hold")
+            raise OutOfRange(f"holds {array[lost].flat[0]:g}, which {dtype} cannot hold")
     return result

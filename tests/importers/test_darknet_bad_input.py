@@ -303,10 +303,10 @@ def test_keys_that_are_refused_may_be_zero() -> None:
 )
 def test_hostile_numbers_are_errors_or_harmless(sections: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     with suppress(CompileError):
         write_source(read(of(sections)).graph)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
 
 
@@ -325,10 +325,10 @@ def test_inputs_beyond_all_sizes() -> None:
 
 
 def test_thousands_of_sections() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     text = of("[maxpool]") + "[shortcut]\nfrom=-1\n" * 3_000
     assert len(read(text).graph.nodes) == 3_001
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     found = told("[net]\nheight=8\nwidth=8\nchannels=1\n" + "[dropout]\n" * (MAX_NODES + 5))
     assert found == [f"CNN401 {MAX_NODES + 4}:1 the file has more than {MAX_NODES:_} sections"]
     assert len(told("[net]\n" + "[what]\n" * 100_000)) == 50

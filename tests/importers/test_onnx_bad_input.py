@@ -28,9 +28,15 @@ from cnndsl.importers.writing.write import write_source
 MAP = {"x": ("N", 4, 6, 6)}
 
 
-def errors(model: onnx.ModelProto | bytes, folder: Path | None = None) -> tuple[Diagnostic, ...]:
+def errors(
+    model: onnx.ModelProto | bytes, folder: Path | None = None, *, thorough: bool = False
+) -> tuple[Diagnostic, ...]:
+    def read() -> None:
+        proto = parse(model, "m.onnx") if isinstance(model, bytes) else model
+        import_model(proto, folder, thorough=thorough)
+
     with pytest.raises(CompileError) as caught:
-        import_model(parse(model, "m.onnx") if isinstance(model, bytes) else model, folder)
+        read()
     return caught.value.diagnostics
 
 
@@ -179,13 +185,15 @@ def test_nodes_that_break_their_ops_definition() -> None:
         node("Conv", ["x"], ["a"], name="c"),
         node("Relu", ["a"], ["b"], name="r", alpha=1.0),
         node("LeakyRelu", ["b"], ["d"], name="l", alpha=3),
-        node("MaxPool", ["d"], ["y"], name="m"),
+        node("MaxPool", ["d"], ["e"], name="m"),
+        node("Gather", ["", "e"], ["y"], name="g"),
     ]
     assert [d.message for d in errors(made(nodes, MAP))] == [
         'Conv node "c" has 1 inputs, and takes 2 to 3 (opset 17)',
         'Relu node "r" has the attribute alpha, which the op has not (opset 17)',
         'LeakyRelu node "l" has an attribute alpha of another type than the op\'s (opset 17)',
         'MaxPool node "m" lacks the attribute kernel_shape (opset 17)',
+        'Gather node "g" leaves out its input data (opset 17)',
     ]
 
 
@@ -285,6 +293,44 @@ def test_a_tensor_whose_data_are_not_as_many_as_its_shape_says() -> None:
     assert "has elements of type number 77" in error(model)
 
 
+def test_attributes_that_hold_no_sound_tensor() -> None:
+    for op, inputs in (("Constant", []), ("ConstantOfShape", ["s"])):
+        made_by = node(op, inputs, ["c"], name="n", value=TensorProto(data_type=1, dims=[1]))
+        model = made([made_by, node("Add", ["x", "c"], ["y"])], MAP, {"s": np.array([1])})
+        assert "it holds a tensor that needs 1 elements, and has 0" in error(model)
+
+
+def test_numbers_that_float32_cannot_hold_are_not_made_infinite() -> None:
+    weight = random(5, 4, 1, 1).astype(np.float64)
+    weight[0, 0, 0, 0] = -1e300
+    model = made([node("Conv", ["x", "w"], ["y"])], MAP, {"w": weight})
+    assert 'its tensor "w" holds -1e+300, which float32 cannot hold' in error(model)
+    weight[0, 0, 0, 0] = -np.inf
+    model = made([node("Conv", ["x", "w"], ["y"])], MAP, {"w": weight})
+    (imported,) = import_model(model).imported.weights.values()
+    assert imported.dtype == np.float32
+    assert np.isinf(imported).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ({"H": "7", "W": "9"}, {"H": 7, "W": 9}),
+        ({"H": "7", "Z": "9"}, {"H": 7}),
+        ({"H": "4", "W": "9"}, {}),  # nothing would be left of the map
+        *[({"H": text}, {}) for text in ("", "-7", "0", "7.0", "٧", "9" * 10, "7" * 5000)],
+    ],
+)
+def test_usual_sizes_that_a_model_states(stated: dict[str, str], kept: dict[str, int]) -> None:
+    """They are what cnndsl's own models keep of a program; a model of others may say anything."""
+    nodes = [node("Conv", ["x", "w"], ["y"])]
+    model = made(nodes, {"x": ("N", 4, "H", "W")}, {"w": random(5, 4, 5, 5)})
+    helper.set_model_props(model, {f"cnndsl.usual_size.{k}": v for k, v in stated.items()})
+    graph = import_model(model).imported.graph
+    assert dict(graph.usual_sizes) == kept
+    write_source(graph)
+
+
 def test_a_scale_beyond_all_measure_is_refused_at_once() -> None:
     scales = {"s": np.array([1, 1, 2e9, 2e9], np.float32)}
     model = made([node("Resize", ["x", "", "s"], ["y"], mode="nearest")], MAP, scales)
@@ -357,7 +403,7 @@ def test_all_refusals_are_told_at_once_with_their_numbers() -> None:
     ]
     tensors = {"s": np.float32(1), "f": np.array([1, 1, 2, 2], np.float32)}
     model = made(nodes, MAP, tensors, opset=19)
-    assert [d.message for d in errors(model)] == [
+    assert [d.message for d in errors(model, thorough=True)] == [
         'Abs node "abs1" and 1 more: the language has no such layer',
         'QuantizeLinear node "quant": quantised models are not read',
         'DequantizeLinear node "dequant": quantised models are not read',
@@ -381,6 +427,17 @@ def test_ops_after_one_of_unknown_result_are_told_too() -> None:
         'Abs node "abs": the language has no such layer',
         'ConstantOfShape node "huge": it makes a constant of shape [4611686018427387904]',
     ]
+
+
+def test_a_model_that_makes_onnx_abort_is_refused() -> None:
+    """Its inference reads the kernel's first number, and ends its process where there is none."""
+    nodes = [
+        node("Abs", ["x"], ["a"], name="abs"),
+        node("Conv", ["a", "w"], ["b"], name="c", kernel_shape=[]),
+        node("Abs", ["b"], ["y"], name="last"),
+    ]
+    found = errors(made(nodes, MAP, {"w": random(5, 4, 1, 1)}), thorough=True)
+    assert found[0].message == 'Abs node "abs" and 1 more: the language has no such layer'
 
 
 @pytest.mark.parametrize(

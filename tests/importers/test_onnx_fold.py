@@ -11,7 +11,8 @@ import pytest
 from onnx import helper
 from onnx.backend.test.loader import load_model_tests
 
-from cnndsl.importers.onnx.fold import RULES, FoldError, can_fold, fold, shape_vector
+from cnndsl.importers.onnx.fold import RULES, can_fold, fold
+from cnndsl.importers.onnx.folding import FoldError, shape_vector
 from cnndsl.importers.onnx.model import NodeView
 from cnndsl.importers.onnx.read import OLDEST_OPSET, _node
 from cnndsl.types.extents import Dim

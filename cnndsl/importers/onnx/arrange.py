@@ -1,221 +1,26 @@
-"""Layers that move, drop or repeat elements, and what only renames axes."""
+"""Layers that drop elements, put them together, or move them: slices, joins, pads, look-ups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import floor, isfinite
+from math import isfinite
 
 import numpy as np
 
 from cnndsl.importers.onnx import fold
+from cnndsl.importers.onnx.axes import in_range
 from cnndsl.importers.onnx.call import Call, Cases, Result
-from cnndsl.importers.onnx.fold import FoldError
+from cnndsl.importers.onnx.folding import FoldError
 from cnndsl.importers.onnx.pointwise import axis_of
-from cnndsl.importers.onnx.state import Known, Unsupported, View, reshaping
-from cnndsl.ops.base import Array, Extents
+from cnndsl.importers.onnx.state import Known, Unsupported, View
 from cnndsl.ops.embedding import Embedding
-from cnndsl.ops.pool import GlobalAveragePool, GlobalMaxPool
 from cnndsl.ops.rearrange import ChannelShuffle, DepthToSpace, SpaceToDepth
-from cnndsl.ops.resample import Upsample
 from cnndsl.ops.shape import Concat
 from cnndsl.ops.slicing import Crop, Pad, Slice
-from cnndsl.types.extents import Dim, Extent, product
+from cnndsl.types.extents import Extent
 from cnndsl.types.padding import Explicit
-
-_CENTRED = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
-"""Coordinates that for whole scales are those of the language."""
-
-MAX_SCALE = 4096
-"""Times an element may be repeated."""
 
 _FAR = 2**31 - 1
 """Where a slice ends that runs to the end: models write this number or a larger one."""
-
-
-# ------------------------------------------------------------------ axes and shapes
-
-
-def _same(c: Call) -> View:
-    return c.view()
-
-
-def _cast(c: Call) -> View:
-    """Between float types: all of them are float32 here."""
-    view = c.view()
-    type_ = c.state.type_of(view)
-    to = c.attribute("to")
-    c.attribute("saturate")
-    c.attribute("round_mode")
-    try:
-        wanted = fold.dtype_of(to)
-    except FoldError as error:
-        raise Unsupported(f"its result {error}") from None
-    if wanted != type_.dtype.numpy:
-        raise Unsupported(f"it makes {wanted} of {type_.dtype}")
-    c.state.note_type(to)
-    return view
-
-
-def _shape(c: Call) -> Known:
-    for name in ("start", "end"):
-        c.attribute(name)
-    return fold.shape_part(c.node, c.shape(c.view()))
-
-
-def _size(c: Call) -> Known:
-    return fold.shape_vector([product(c.shape(c.view()))]).reshape(())
-
-
-def _transpose(c: Call) -> View:
-    view = c.view()
-    perm = c.attribute("perm")
-    order = tuple(reversed(range(len(view.axes)))) if perm is None else tuple(perm)
-    if sorted(order) != list(range(len(view.axes))):
-        raise Unsupported(f"perm={list(order)} does not permute {len(view.axes)} axes")
-    return View(view.value, tuple(view.axes[i] for i in order))
-
-
-def _squeeze(c: Call) -> View:
-    view = c.view()
-    shape, rank = c.shape(view), len(view.axes)
-    axes = _axes(c)
-    dropped = [i for i, e in enumerate(shape) if e == 1] if axes is None else in_range(axes, rank)
-    for i in dropped:
-        if shape[i] != 1:
-            raise Unsupported(f"it drops axis {i}, which has the extent {shape[i]}")
-    return View(view.value, tuple(a for i, a in enumerate(view.axes) if i not in dropped))
-
-
-def _unsqueeze(c: Call) -> View:
-    view = c.view()
-    axes = _axes(c) or []
-    new = in_range(axes, len(view.axes) + len(axes))
-    if len(set(new)) != len(new):
-        raise Unsupported("it adds an axis twice")
-    kept = iter(view.axes)
-    return View(
-        view.value,
-        tuple(None if i in new else next(kept) for i in range(len(view.axes) + len(new))),
-    )
-
-
-def _axes(c: Call, place: int = 1) -> list[int] | None:
-    given = c.attribute("axes")
-    if given is not None:
-        return list(given)
-    return c.integers(place, "axes") if c.given(place) else None
-
-
-def in_range(axes: Sequence[int], rank: int) -> list[int]:
-    """Return axes counted from the first; raises Unsupported for those that are not there."""
-    if any(not -rank <= a < rank for a in axes):
-        raise Unsupported(f"its axes {list(axes)} are not axes of {rank}")
-    return [a % rank for a in axes]
-
-
-def _flatten(c: Call) -> View:
-    view = c.view()
-    shape, axis = c.shape(view), c.attribute("axis")
-    if not -len(shape) <= axis <= len(shape):
-        raise Unsupported(f"axis={axis} is not an axis of {len(shape)}")
-    axis += len(shape) if axis < 0 else 0
-    return reshaped(c, view, (product(shape[:axis]), product(shape[axis:])))
-
-
-def _reshape(c: Call) -> View:
-    view = c.view()
-    shape = c.shape(view)
-    given = c.attribute("shape") if c.node.version < 5 else None
-    wanted = np.asarray(given) if given is not None else c.constant(1, "shape")
-    target = target_shape(shape, wanted, copies=not c.attribute("allowzero"))
-    return reshaped(c, view, target)
-
-
-def target_shape(
-    shape: Sequence[Extent], wanted: Array, *, copies: bool = True
-) -> tuple[Extent, ...]:
-    """Return the shape that a Reshape's operand means; with `copies` a 0 takes an extent over."""
-    target: list[Extent] = []
-    for place, extent in enumerate(wanted.reshape(-1)):
-        extent = extent if isinstance(extent, Dim) else int(extent)
-        if extent == 0 and copies:
-            if place >= len(shape):
-                raise Unsupported("its shape copies an axis that is not there")
-            extent = shape[place]
-        target.append(extent)
-    if target.count(-1) == 1:
-        place = target.index(-1)
-        target[place] = _rest(shape, target[:place] + target[place + 1 :])
-    if any(isinstance(e, int) and e < 1 for e in target):
-        raise Unsupported(f"its shape {[str(e) for e in target]} is not one")
-    if product(tuple(target)) != product(tuple(shape)):
-        raise Unsupported(
-            f"it gives [{', '.join(map(str, shape))}] the shape [{', '.join(map(str, target))}]"
-        )
-    return tuple(target)
-
-
-def _rest(shape: Sequence[Extent], others: Sequence[Extent]) -> Extent:
-    """Return the extent that the other extents of a shape leave."""
-    left = list(shape)
-    divisor = 1
-    for extent in others:
-        if extent in left:
-            left.remove(extent)
-        elif isinstance(extent, int):
-            divisor *= extent
-        else:
-            raise Unsupported("its shape depends on the size of a symbol")
-    total = product(tuple(left))
-    if divisor < 1 or total % divisor != 0:
-        raise Unsupported(f"it divides {total} elements by {divisor}")
-    return total // divisor
-
-
-def reshaped(c: Call, view: View, target: tuple[Extent, ...], word: str = "") -> View:
-    """Return a tensor under another shape: by axes of extent 1 alone, or by a layer."""
-    shape = c.shape(view)
-    if target == shape:
-        return view
-    wide = [a for a, e in zip(view.axes, shape, strict=True) if e != 1]
-    if [e for e in target if e != 1] == [e for e in shape if e != 1]:
-        places = iter(wide)
-        axes: list[int | None] = [None if e == 1 else next(places) for e in target]
-        if axes and axes[0] is None and view.axes[:1] == (0,) and 0 not in axes:
-            axes[0] = 0
-        renamed = View(view.value, tuple(axes))
-        plain = view == c.state.whole(view.value) and renamed != c.state.whole(view.value)
-        if not plain or len(target) < 2 or target[0] != shape[0]:
-            return renamed
-    value = c.state.plain(view, c.node)
-    if not target or target[0] != shape[0]:
-        raise Unsupported(
-            f"it gives [{', '.join(map(str, shape))}] the shape [{', '.join(map(str, target))}], "
-            "which moves elements between the samples of the batch"
-        )
-    return c.state.whole(c.emit(reshaping(target), (value,), word=word))
-
-
-def _expand(c: Call) -> View:
-    view = c.view()
-    shape = c.shape(view)
-    wanted = tuple(c.constant(1, "shape").reshape(-1))
-    if len(wanted) > len(shape) or any(
-        e not in (1, n) for e, n in zip(reversed(wanted), reversed(shape), strict=False)
-    ):
-        raise Unsupported("it repeats elements; the language does so in arithmetic only")
-    return view
-
-
-def _tile(c: Call) -> View:
-    view = c.view()
-    repeats = c.integers(1, "repeats")
-    if set(repeats) - {1} or len(repeats) != len(view.axes):
-        raise Unsupported("it repeats elements, which the language does in `upsample` only")
-    return view
-
-
-# ------------------------------------------------------------ slices and their inverse
 
 
 def _concat(c: Call) -> View:
@@ -397,9 +202,6 @@ def _embedding(c: Call) -> View:
     return View(value, (*moved, 1))
 
 
-# ------------------------------------------------------------------------- resolution
-
-
 def _depth_to_space(c: Call) -> View:
     mode = c.attribute("mode") or "DCR"
     return c.result(DepthToSpace(block=c.attribute("blocksize"), mode=mode.lower()))
@@ -417,151 +219,7 @@ def _space_to_depth(c: Call) -> View:
     return c.state.whole(c.emit(ChannelShuffle(groups=places), (value,)))
 
 
-def _upsample(c: Call) -> View:
-    """Upsample, which later became Resize."""
-    view = c.view()
-    scales = c.attribute("scales") if c.node.version < 9 else None
-    numbers = list(c.weights(1, "scales")) if scales is None else list(scales)
-    return _enlarged(c, view, numbers, c.attribute("mode"), "asymmetric", "floor")
-
-
-def _resize(c: Call) -> View:
-    view, rank = c.view(), len(c.view().axes)
-    mode = c.attribute("mode")
-    for name in ("cubic_coeff_a", "extrapolation_value", "exclude_outside"):
-        c.attribute(name)  # they say nothing for the modes and coordinates taken below
-    place = 1 if c.node.version < 11 else 2
-    given = c.attribute("axes")
-    axes = list(range(rank)) if given is None else in_range(list(given), rank)
-    scales = [1.0] * rank
-    if c.given(place) and c.constant(place, "scales").size:
-        numbers = [float(s) for s in c.weights(place, "scales").reshape(-1)]
-    elif c.given(3):
-        numbers = _scales(c, view, axes)
-    else:
-        raise Unsupported("it is given neither scales nor sizes")
-    if len(numbers) != len(axes):
-        raise Unsupported(f"it has {len(numbers)} scales for {len(axes)} axes")
-    for axis, number in zip(axes, numbers, strict=True):
-        scales[axis] = number
-    coordinates = c.attribute("coordinate_transformation_mode") or "asymmetric"
-    rounding = c.attribute("nearest_mode") or "floor"
-    if c.attribute("antialias") and any(s < 1 for s in scales):
-        raise Unsupported("it smooths before it makes the map smaller (antialias)")
-    return _enlarged(c, view, scales, mode, coordinates, rounding)
-
-
-def _scales(c: Call, view: View, axes: Sequence[int]) -> list[float]:
-    """Return sizes as the factors that they are of the extents."""
-    shape = c.shape(view)
-    sizes = [e if isinstance(e, Dim) else int(e) for e in c.constant(3, "sizes").reshape(-1)]
-    if c.attribute("keep_aspect_ratio_policy") not in (None, "stretch"):
-        raise Unsupported("it keeps the map's proportions (keep_aspect_ratio_policy)")
-    numbers = []
-    for axis, size in zip(axes, sizes, strict=False):
-        extent = shape[axis]
-        scale = _ratio(size, extent)
-        if scale is None:
-            raise Unsupported(f"it makes {size} of {extent} elements, no whole multiple")
-        numbers.append(float(scale))
-    return numbers
-
-
-def _ratio(size: Extent, extent: Extent) -> int | None:
-    if isinstance(size, int) and isinstance(extent, int):
-        return size // extent if size % extent == 0 else None
-    return next((k for k in range(1, 65) if extent * k == size), None)
-
-
-def _enlarged(
-    c: Call, view: View, scales: Sequence[float], mode: str, coordinates: str, rounding: str
-) -> View:
-    if len(scales) != len(view.axes):
-        raise Unsupported(f"it has {len(scales)} scales for {len(view.axes)} axes")
-    factors = [1] * max(c.state.type_of(view).rank - 2, 0)
-    for axis, number in zip(view.axes, scales, strict=True):
-        if number == 1:
-            continue
-        if axis is None or axis < 2 or not 1 <= number <= MAX_SCALE or number != int(number):
-            raise Unsupported(
-                f"the scales [{', '.join(f'{float(s):g}' for s in scales)}] are not whole numbers "
-                "for spatial axes"
-            )
-        factors[axis - 2] = int(number)
-    if all(f == 1 for f in factors):
-        if mode == "cubic" or coordinates == "tf_crop_and_resize":
-            raise Unsupported(f"mode={mode} with {coordinates} is not in the language")
-        return view
-    word = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear"}.get(mode)
-    if word is None:
-        raise Unsupported(f"mode={mode} is not a mode of the language's upsample")
-    if word == "nearest" and not _repeats(tuple(factors), coordinates, rounding):
-        raise Unsupported(
-            f"{coordinates} with {rounding} does not repeat elements {max(factors)} times each"
-        )
-    if word == "bilinear" and coordinates not in _CENTRED:
-        raise Unsupported(f"{coordinates} places elements otherwise than the language (half_pixel)")
-    op = Upsample(scale=tuple(factors), mode=word)
-    return View(c.emit(op, (view.value,)), view.axes)
-
-
-def _repeats(factors: Extents, coordinates: str, rounding: str) -> bool:
-    """Tell whether output o of every axis is input floor(o / factor), by trying one period."""
-    places = {
-        "asymmetric": lambda o, s: o / s,
-        "half_pixel": lambda o, s: (o + 0.5) / s - 0.5,
-        "half_pixel_symmetric": lambda o, s: (o + 0.5) / s - 0.5,
-        "pytorch_half_pixel": lambda o, s: (o + 0.5) / s - 0.5,
-    }
-    roundings = {
-        "floor": floor,
-        "ceil": lambda x: -floor(-x),
-        "round_prefer_floor": lambda x: -floor(0.5 - x),
-        "round_prefer_ceil": lambda x: floor(x + 0.5),
-    }
-    place, rounded = places.get(coordinates), roundings.get(rounding)
-    if place is None or rounded is None:
-        return False
-    # The second period, which the first element's clamping does not touch.
-    return all(
-        rounded(place(o, s)) == o // s and max(rounded(place(o - s, s)), 0) == 0
-        for s in factors
-        for o in range(s, 2 * s)
-    )
-
-
-def _reduced(c: Call, kind: type[GlobalAveragePool | GlobalMaxPool]) -> View:
-    """A mean or largest value over all spatial axes is a global pool."""
-    view = c.view()
-    given = _axes(c)
-    axes = in_range(given, len(view.axes)) if given else list(range(len(view.axes)))
-    if not given and c.attribute("noop_with_empty_axes"):
-        return view
-    type_ = c.state.type_of(view)
-    places = {view.axes[i] for i in axes} - {None}
-    wide = {a for a in range(2, type_.rank) if type_.shape[a] != 1}
-    if not wide <= places <= set(range(2, type_.rank)) or type_.rank < 3:
-        raise Unsupported("it reduces other axes than all spatial ones")
-    kept = bool(c.attribute("keepdims"))
-    value = c.emit(kind(keep_axes=kept), (view.value,))
-    if kept:
-        return View(value, view.axes)
-    left = [a for i, a in enumerate(view.axes) if i not in axes]
-    return View(value, tuple(None if a is not None and a >= 2 else a for a in left))
-
-
 CASES: Cases = {
-    "Identity": _same,
-    "Cast": _cast,
-    "Shape": _shape,
-    "Size": _size,
-    "Transpose": _transpose,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Expand": _expand,
-    "Tile": _tile,
     "Concat": _concat,
     "Split": _split,
     "Slice": _slice,
@@ -569,8 +227,4 @@ CASES: Cases = {
     "Gather": _gather,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,
-    "Upsample": _upsample,
-    "Resize": _resize,
-    "ReduceMean": lambda c: _reduced(c, GlobalAveragePool),
-    "ReduceMax": lambda c: _reduced(c, GlobalMaxPool),
 }

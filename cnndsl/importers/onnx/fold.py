@@ -1,34 +1,33 @@
-"""Compute nodes whose operands are known: constants, and arithmetic on shapes.
-
-Arrays of whole numbers may hold formulas in symbols (`N`, `16*h`): then their dtype is object.
-"""
+"""Compute nodes whose operands are known: constants, and arithmetic on shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from onnx import helper
 
+from cnndsl.importers.onnx.fold_numbers import NUMBER_RULES
+from cnndsl.importers.onnx.folding import (
+    MAX_ELEMENTS,
+    FoldError,
+    Operands,
+    Rule,
+    axes_of,
+    integers,
+    require_room,
+    settled,
+    shape_vector,
+)
 from cnndsl.importers.onnx.model import NodeView
 from cnndsl.importers.onnx.tensors import FLOATS, DataFiles, TensorError, read_array
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import Dim
 
-MAX_ELEMENTS = 1 << 26
-"""Elements of a computed constant; weights are read, not computed."""
-
 MAX_FILLED = 1 << 28
 """Elements of a constant of one number, which takes no memory until a layer needs it as weights."""
-
-Operands: TypeAlias = Sequence[Array | None]
-Rule: TypeAlias = Callable[[NodeView, Any], Any]
-
-
-class FoldError(Exception):
-    """A node of known operands cannot be computed; the message says why."""
 
 
 def can_fold(node: NodeView) -> bool:
@@ -48,44 +47,7 @@ def fold(node: NodeView, operands: Operands) -> tuple[Array, ...]:
         reason = (str(e).splitlines() or [type(e).__name__])[0]
         raise FoldError(f"cannot be computed from its constants ({reason})") from None
     arrays = results if isinstance(results, tuple) else (results,)
-    return tuple(_settled(np.asarray(a)) for a in arrays)
-
-
-def shape_vector(shape: Sequence[int | Dim]) -> Array:
-    """Return a shape as an array, of dtype int64 if no symbol is in it."""
-    vector = np.empty(len(shape), object)
-    vector[:] = shape
-    return _settled(vector)
-
-
-def _settled(array: Array) -> Array:
-    """Return an array of formulas as one of whole numbers if none is left in it."""
-    if array.dtype == object and not any(isinstance(e, Dim) for e in array.flat):
-        return array.astype(np.int64)
-    return array
-
-
-def _require_room(shape: Sequence[Any]) -> tuple[int, ...]:
-    numbers = tuple(int(n) for n in shape)
-    if any(n < 0 for n in numbers) or prod(numbers) > MAX_ELEMENTS:
-        raise FoldError(f"makes a constant of shape {list(numbers)}")
-    return numbers
-
-
-def _integers(array: Array | None) -> list[int]:
-    if array is None or array.dtype == object:
-        raise FoldError("depends on the size of a symbol")
-    return [int(n) for n in np.asarray(array).reshape(-1)]
-
-
-def axes_of(node: NodeView, operands: Operands, place: int = 1) -> list[int] | None:
-    """Return the axes a node is given, as an attribute or (from opset 13 on) as an operand."""
-    given = node.attribute("axes")
-    if given is not None:
-        return list(given)
-    if len(operands) > place and operands[place] is not None:
-        return _integers(operands[place])
-    return None
+    return tuple(settled(np.asarray(a)) for a in arrays)
 
 
 def _constant(node: NodeView, _: Operands) -> Array:
@@ -99,6 +61,11 @@ def _constant(node: NodeView, _: Operands) -> Array:
             return np.asarray(node.attributes[name], dtype)
     if "value" not in node.attributes:
         raise FoldError("holds neither numbers nor a tensor of numbers")
+    return _held(node)
+
+
+def _held(node: NodeView) -> Array:
+    """Return the tensor that is a node's attribute `value`."""
     try:
         return read_array(node.attributes["value"], DataFiles(None))
     except TensorError as error:
@@ -106,10 +73,10 @@ def _constant(node: NodeView, _: Operands) -> Array:
 
 
 def _constant_of_shape(node: NodeView, operands: Operands) -> Array:
-    shape = _integers(operands[0])
+    shape = integers(operands[0])
     value: Array = np.zeros(1, np.float32)
     if "value" in node.attributes:
-        value = read_array(node.attributes["value"], DataFiles(None))
+        value = _held(node)
     if any(n < 0 for n in shape) or prod(shape) > MAX_FILLED or value.size != 1:
         raise FoldError(f"makes a constant of shape {shape}")
     # A view of one element: weights made like this take no memory until they are used.
@@ -142,9 +109,9 @@ def _gather(node: NodeView, operands: Operands) -> Array:
     assert data is not None
     assert indices is not None
     axis = node.attribute("axis")
-    places = np.asarray(_integers(indices)).reshape(indices.shape)
+    places = np.asarray(integers(indices)).reshape(indices.shape)
     extent = data.shape[axis]
-    _require_room((data.size // max(extent, 1), places.size))
+    require_room((data.size // max(extent, 1), places.size))
     return data.take(np.where(places < 0, places + extent, places), axis)
 
 
@@ -167,11 +134,11 @@ def slices_of(node: NodeView, operands: Operands, rank: int) -> list[tuple[int, 
         axes = list(node.attributes.get("axes", range(len(starts))))
         steps = [1] * len(starts)
     else:
-        starts, stops = _integers(operands[1]), _integers(operands[2])
+        starts, stops = integers(operands[1]), integers(operands[2])
         given = operands[3] if len(operands) > 3 else None
-        axes = list(range(len(starts))) if given is None else _integers(given)
+        axes = list(range(len(starts))) if given is None else integers(given)
         last = operands[4] if len(operands) > 4 else None
-        steps = [1] * len(starts) if last is None else _integers(last)
+        steps = [1] * len(starts) if last is None else integers(last)
     if not len(starts) == len(stops) == len(axes) == len(steps) or 0 in steps:
         raise FoldError("has starts, ends, axes and steps that do not fit together")
     if any(not -rank <= a < rank for a in axes):
@@ -196,7 +163,7 @@ def _unsqueeze(node: NodeView, operands: Operands) -> Array:
 def _reshape(node: NodeView, operands: Operands) -> Array:
     data = operands[0]
     assert data is not None
-    shape = _integers(operands[1])
+    shape = integers(operands[1])
     if not node.attribute("allowzero"):
         shape = [data.shape[i] if n == 0 else n for i, n in enumerate(shape)]
     return data.reshape(shape)
@@ -233,7 +200,7 @@ def split_sizes(node: NodeView, operands: Operands, extent: int) -> list[int]:
     """Return the extents of a Split's parts along its axis."""
     sizes = node.attribute("split")
     if sizes is None and len(operands) > 1 and operands[1] is not None:
-        sizes = _integers(operands[1])
+        sizes = integers(operands[1])
     if sizes is None:
         parts = node.attribute("num_outputs") or len(node.outputs)
         part = -(-extent // parts)
@@ -247,153 +214,16 @@ def split_sizes(node: NodeView, operands: Operands, extent: int) -> list[int]:
 def _expand(node: NodeView, operands: Operands) -> Array:
     data = operands[0]
     assert data is not None
-    shape = np.broadcast_shapes(data.shape, tuple(_integers(operands[1])))
-    return np.broadcast_to(data, _require_room(shape))
+    shape = np.broadcast_shapes(data.shape, tuple(integers(operands[1])))
+    return np.broadcast_to(data, require_room(shape))
 
 
 def _tile(node: NodeView, operands: Operands) -> Array:
     data = operands[0]
     assert data is not None
-    repeats = _integers(operands[1])
-    _require_room([n * r for n, r in zip(data.shape, repeats, strict=True)])
+    repeats = integers(operands[1])
+    require_room([n * r for n, r in zip(data.shape, repeats, strict=True)])
     return np.tile(data, repeats)
-
-
-def _range(node: NodeView, operands: Operands) -> Array:
-    start, limit, delta = (o.item() for o in operands if o is not None)
-    if isinstance(start, Dim) or isinstance(limit, Dim) or isinstance(delta, Dim):
-        raise FoldError("depends on the size of a symbol")
-    _require_room([max(0, int((limit - start) / delta) + 1)])
-    first = operands[0]
-    assert first is not None
-    return np.arange(start, limit, delta).astype(first.dtype)
-
-
-def _number(value: Any) -> Any:
-    """Return a whole float as an integer, for arithmetic with formulas."""
-    return int(value) if not isinstance(value, Dim) and value == int(value) else value
-
-
-def _product(a: Any, b: Any) -> Any:
-    a, b = _number(a), _number(b)
-    if isinstance(a, float) or isinstance(b, float):
-        raise FoldError("multiplies a symbol by a broken number")
-    return a * b
-
-
-def _quotient(a: Any, b: Any) -> Any:
-    a, b = _number(a), _number(b)
-    if not isinstance(b, int) or b < 1:
-        raise FoldError("divides by a symbol")
-    return a // b
-
-
-def _arithmetic(
-    numbers: Callable[[Any, Any], Any], formulas: Callable[[Any, Any], Any] | None
-) -> Rule:
-    """Return the rule of an op on two operands; `formulas` where a symbol is in one."""
-
-    def rule(node: NodeView, operands: Operands) -> Array:
-        a, b = operands
-        assert a is not None
-        assert b is not None
-        _require_room(np.broadcast_shapes(a.shape, b.shape))
-        if a.dtype != object and b.dtype != object:
-            return np.asarray(numbers(a, b))
-        if formulas is None:
-            raise FoldError("depends on the size of a symbol")
-        result = np.frompyfunc(formulas, 2, 1)(a.astype(object), b.astype(object))
-        return np.asarray(result, object)
-
-    return rule
-
-
-def _divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind == "f":
-        return a / b
-    if not b.all():
-        raise ZeroDivisionError("division by zero")
-    # ONNX rounds towards zero.
-    quotient = np.abs(a) // np.abs(b)
-    return np.where((a < 0) != (b < 0), -quotient, quotient).astype(a.dtype)
-
-
-def _remainder(node: NodeView, operands: Operands) -> Array:
-    a, b = operands
-    assert a is not None
-    assert b is not None
-    if a.dtype == object or b.dtype == object:
-        return np.asarray(np.frompyfunc(lambda x, y: x % y, 2, 1)(a, b), object)
-    return np.fmod(a, b) if node.attribute("fmod") else np.mod(a, b)
-
-
-def _equal(a: Any, b: Any) -> Any:
-    if a == b:
-        return True
-    # A size is at least one, so that the -1 and 0 that models compare with are others.
-    if (isinstance(a, int) and a < 1) or (isinstance(b, int) and b < 1):
-        return False
-    raise FoldError("compares the size of a symbol")
-
-
-def _each(function: Callable[[Array], Array]) -> Rule:
-    def rule(node: NodeView, operands: Operands) -> Array:
-        (x,) = operands
-        assert x is not None
-        if x.dtype == object:
-            raise FoldError("depends on the size of a symbol")
-        return np.asarray(function(x)).astype(x.dtype)
-
-    return rule
-
-
-def _rounded(function: Callable[[Array], Array]) -> Rule:
-    """Return the rule of a rounding; formulas are whole."""
-
-    def rule(node: NodeView, operands: Operands) -> Array:
-        (x,) = operands
-        assert x is not None
-        return x if x.dtype == object else np.asarray(function(x))
-
-    return rule
-
-
-def _chained(function: Callable[[Array, Array], Array]) -> Rule:
-    def rule(node: NodeView, operands: Operands) -> Array:
-        result = operands[0]
-        assert result is not None
-        for operand in operands[1:]:
-            assert operand is not None
-            if result.dtype == object or operand.dtype == object:
-                raise FoldError("depends on the size of a symbol")
-            _require_room(np.broadcast_shapes(result.shape, operand.shape))
-            result = function(result, operand)
-        return result
-
-    return rule
-
-
-def _where(node: NodeView, operands: Operands) -> Array:
-    condition, a, b = operands
-    assert condition is not None
-    assert a is not None
-    assert b is not None
-    _require_room(np.broadcast_shapes(condition.shape, a.shape, b.shape))
-    return np.where(condition, a, b)
-
-
-def _reduced(function: Any) -> Rule:
-    def rule(node: NodeView, operands: Operands) -> Array:
-        x = operands[0]
-        assert x is not None
-        axes = axes_of(node, operands)
-        if not axes and node.attribute("noop_with_empty_axes"):
-            return x
-        kept = bool(node.attribute("keepdims"))
-        result = function(x, axis=tuple(axes) if axes else None, keepdims=kept)
-        return np.asarray(result, x.dtype)
-
-    return rule
 
 
 def _size(node: NodeView, operands: Operands) -> Array:
@@ -435,38 +265,5 @@ RULES: dict[str, Rule] = {
     "Split": _split,
     "Expand": _expand,
     "Tile": _tile,
-    "Range": _range,
-    "Add": _arithmetic(np.add, lambda a, b: _number(a) + _number(b)),
-    "Sub": _arithmetic(np.subtract, lambda a, b: _number(a) - _number(b)),
-    "Mul": _arithmetic(np.multiply, _product),
-    "Div": _arithmetic(_divide, _quotient),
-    "Mod": _remainder,
-    "Pow": _arithmetic(lambda a, b: np.power(a, b.astype(a.dtype)), None),
-    "Equal": _arithmetic(np.equal, _equal),
-    "Less": _arithmetic(np.less, None),
-    "LessOrEqual": _arithmetic(np.less_equal, None),
-    "Greater": _arithmetic(np.greater, None),
-    "GreaterOrEqual": _arithmetic(np.greater_equal, None),
-    "And": _arithmetic(np.logical_and, None),
-    "Or": _arithmetic(np.logical_or, None),
-    "Not": _each(np.logical_not),
-    "Neg": _each(np.negative),
-    "Abs": _each(np.abs),
-    "Sqrt": _each(np.sqrt),
-    "Exp": _each(np.exp),
-    "Log": _each(np.log),
-    "Reciprocal": _each(np.reciprocal),
-    "Relu": _each(lambda x: np.maximum(x, 0)),
-    "Floor": _rounded(np.floor),
-    "Ceil": _rounded(np.ceil),
-    "Round": _rounded(np.round),
-    "Min": _chained(np.minimum),
-    "Max": _chained(np.maximum),
-    "Sum": _chained(np.add),
-    "Where": _where,
-    "ReduceProd": _reduced(np.prod),
-    "ReduceSum": _reduced(np.sum),
-    "ReduceMax": _reduced(np.max),
-    "ReduceMin": _reduced(np.min),
-    "ReduceMean": _reduced(np.mean),
+    **NUMBER_RULES,
 }

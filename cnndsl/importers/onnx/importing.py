@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto, shape_inference
+from onnx import ModelProto, TensorProto
 
-from cnndsl.diagnostics import Diagnostic, Diagnostics
+from cnndsl.diagnostics import Diagnostic
 from cnndsl.elaborate.emission import too_large
 from cnndsl.importers.building import NetworkBuilder
 from cnndsl.importers.imported import Imported
-from cnndsl.importers.onnx import arrange, local, norms, pointwise, recognised, windows
+from cnndsl.importers.onnx import (
+    arrange,
+    axes,
+    local,
+    norms,
+    pointwise,
+    recognised,
+    resolution,
+    windows,
+)
 from cnndsl.importers.onnx.call import Call, Cases
-from cnndsl.importers.onnx.fold import FoldError, can_fold, fold
+from cnndsl.importers.onnx.fold import can_fold, fold
+from cnndsl.importers.onnx.folding import FoldError
+from cnndsl.importers.onnx.inference import inferred_types
 from cnndsl.importers.onnx.model import Declared, Model, NodeView
 from cnndsl.importers.onnx.patterns import PATTERNS as COMMON_PATTERNS
 from cnndsl.importers.onnx.patterns import recognise
-from cnndsl.importers.onnx.read import check_model, declared_type, read_file
+from cnndsl.importers.onnx.read import check_model, read_file
 from cnndsl.importers.onnx.refusals import reason_for
 from cnndsl.importers.onnx.state import MAX_RANK, Importing, Known, Unknown, Unsupported, View
 from cnndsl.importers.onnx.symbols import Symbols
 from cnndsl.importers.onnx.tensors import FLOATS, DataFiles, dtype_name
+from cnndsl.ir.usual_sizes import of_properties
 from cnndsl.ops.activation import Identity
 from cnndsl.ops.base import Array
 from cnndsl.types.extents import Extent
@@ -34,7 +46,9 @@ CASES: Cases = {
     **windows.CASES,
     **pointwise.CASES,
     **norms.CASES,
+    **axes.CASES,
     **arrange.CASES,
+    **resolution.CASES,
     **recognised.CASES,
     **local.CASES,
 }
@@ -48,9 +62,6 @@ _DTYPES: dict[int, DType] = {
 }
 _FREE_BYTES = 1 << 31
 """Weights that any file may give: models for tests make theirs of a few numbers."""
-
-_LARGEST_INFERRED = 1 << 28
-"""Bytes of a model whose tensors' types are asked for, to go on after a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,8 @@ def import_onnx(path: Path, sizes: Mapping[str, int] | None = None) -> Imported:
     `sizes` are for symbols of its inputs, which they replace.
     """
     proto = read_file(path)
-    return import_model(proto, path.parent, path.stat().st_size, sizes=sizes).imported
+    size = path.stat().st_size
+    return import_model(proto, path.parent, size, sizes=sizes, thorough=True).imported
 
 
 def import_model(
@@ -91,14 +103,18 @@ def import_model(
     file_bytes: int = 0,
     constants: Mapping[str, Array] | None = None,
     sizes: Mapping[str, int] | None = None,
+    *,
+    thorough: bool = False,
 ) -> ImportedModel:
-    """Return the network of a model.
+    """Return the network of a model; raises CompileError with all that is wrong.
 
     Data files are read beside it, in `folder`. `constants` are values for some of its inputs, which
-    become weights or numbers of the network; `sizes` those of symbols.
+    become weights or numbers of the network; `sizes` those of symbols. After a refusal the import
+    goes on; where types are needed that the model does not declare, a `thorough` one has ONNX infer
+    them, which takes a second.
     """
     model = check_model(proto, file_bytes)
-    return _Import(model, proto, folder, constants or {}, sizes or {}).run()
+    return _Import(model, proto, folder, constants or {}, sizes or {}, thorough).run()
 
 
 @dataclass
@@ -108,6 +124,7 @@ class _Import:
     folder: Path | None
     constants: Mapping[str, Array]
     sizes: Mapping[str, int]
+    thorough: bool
     refused: dict[tuple[str, str, str | None], list[NodeView]] = field(default_factory=dict)
     constant: set[str] = field(default_factory=set)
     """What nodes of constants make, known or refused."""
@@ -132,6 +149,9 @@ class _Import:
         )
         self._notices([*ports, *outputs])
         imported = self.builder.finish()
+        properties = ((p.key, p.value) for p in self.proto.metadata_props)
+        usual = of_properties(imported.graph, properties)
+        imported = replace(imported, graph=replace(imported.graph, usual_sizes=usual))
         return ImportedModel(imported, tuple(ports), tuple(outputs))
 
     # -------------------------------------------------------------------- inputs
@@ -255,6 +275,8 @@ class _Import:
 
     def _placeholder(self, name: str) -> Known:
         """Return a tensor of the type that a refused node makes, so that others are looked at."""
+        if not self.state.readers(name):
+            return None
         declared = self._types().get(name)
         if declared is None or declared.element not in FLOATS or declared.shape is None:
             return None
@@ -269,11 +291,11 @@ class _Import:
         return None if value is None else self.state.whole(value)
 
     def _types(self) -> Mapping[str, Declared]:
-        """Return the types of all tensors as ONNX infers them, as far as it does."""
+        """Return the types of tensors as the model declares them, or ONNX infers them."""
         if self._inferred is None:
             self._inferred = dict(self.model.types)
-            if self.model.file_bytes < _LARGEST_INFERRED:
-                self._inferred |= _inferred_types(self.proto)
+            if self.thorough:
+                self._inferred |= inferred_types(self.proto, self.model.file_bytes)
         return self._inferred
 
     def _report(self) -> None:
@@ -332,15 +354,6 @@ def _origin(proto: ModelProto, opset: int) -> str:
         if made
         else (f"Imported from ONNX (opset {opset}).")
     )
-
-
-def _inferred_types(proto: ModelProto) -> dict[str, Declared]:
-    try:
-        inferred = shape_inference.infer_shapes(proto)
-    except Exception:  # it is a courtesy after a refusal, and the model may be anything
-        return {}
-    found = Diagnostics()
-    return {i.name: declared_type(i.type, i.name, found) for i in inferred.graph.value_info}
 
 
 def _listed(axes: Sequence[int | None]) -> str:

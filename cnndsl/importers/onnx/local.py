@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from cnndsl.importers.onnx.arrange import target_shape
+from cnndsl.importers.onnx.axes import target_shape
 from cnndsl.importers.onnx.call import Call, Cases
 from cnndsl.importers.onnx.model import NodeView
 from cnndsl.importers.onnx.patterns import Match, Net
@@ -38,7 +38,7 @@ def local_pattern(net: Net, node: NodeView) -> Match | None:
     slices = [net.maker(i, "Slice") for i in joined.inputs]
     cuts = [_cut(net, part) for part in slices if part is not None]
     starts = [cut[0] for cut in cuts if cut is not None]
-    if len(starts) != len(joined.inputs):
+    if len(starts) != len(joined.inputs) or len({len(start) for start in starts}) != 1:
         return None
     kernel = tuple(max(s[i] for s in starts) + 1 for i in range(len(starts[0])))
     if starts != list(np.ndindex(*kernel)) or len({c[1] for c in cuts if c is not None}) != 1:
@@ -62,19 +62,19 @@ def _cut(net: Net, part: NodeView) -> tuple[tuple[int, ...], tuple[int, ...]] | 
     """Return where a slice of all spatial axes starts, and its steps."""
     if len(part.inputs) != 5:
         return None
-    arrays = [net.constant(i) for i in part.inputs[1:]]
-    start, _, axes, steps = (() if a is None else tuple(a.tolist()) for a in arrays)
-    if not start or axes != tuple(range(2, 2 + len(start))) or len(steps) != len(start):
+    start, _, axes, steps = (net.integers(i) or () for i in part.inputs[1:])
+    fits = len(steps) == len(start) and all(step > 0 for step in steps)
+    if not start or axes != tuple(range(2, 2 + len(start))) or not fits:
         return None
     return start, steps
 
 
 def _pairs(net: Net, padding: NodeView, rank: int) -> tuple[tuple[int, int], ...] | None:
     """Return the pads of a zero padding of the spatial axes."""
-    pads = net.constant(padding.inputs[1]) if len(padding.inputs) == 2 else None
-    if pads is None or pads.size != 2 * (rank + 2) or padding.attribute("mode") != "constant":
+    pads = net.integers(padding.inputs[1]) if len(padding.inputs) == 2 else None
+    if pads is None or len(pads) != 2 * (rank + 2) or padding.attribute("mode") != "constant":
         return None
-    low, high = pads.reshape(2, -1).tolist()
+    low, high = pads[: rank + 2], pads[rank + 2 :]
     if any((*low[:2], *high[:2])) or min(*low, *high) < 0:
         return None
     return tuple(zip(low[2:], high[2:], strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isclose
+
 import numpy as np
 
 from cnndsl.importers.onnx.call import Call, Cases, vector
@@ -12,7 +14,13 @@ from cnndsl.ops.norm import LRN, BatchNorm, GroupNorm, LayerNorm
 
 
 def _epsilon(c: Call) -> float:
-    return shortest(c.attribute("epsilon"))
+    """Return the number that is added to variances, as it was meant.
+
+    Some exporters round 1e-5 to one of the two floats beside it, which no result can show.
+    """
+    given = shortest(c.attribute("epsilon"))
+    meant = float(f"{given:.5g}")
+    return meant if isclose(given, meant, rel_tol=2e-7, abs_tol=0.0) else given
 
 
 def _batch_norm(c: Call) -> View:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from cnndsl.importers.onnx.fold import FoldError, fold
+from cnndsl.importers.onnx.fold import fold
+from cnndsl.importers.onnx.folding import FoldError
 from cnndsl.importers.onnx.model import Model, NodeView
 from cnndsl.importers.onnx.tensors import DataFiles, TensorError, read_array
 from cnndsl.ops.base import Array
@@ -58,6 +59,13 @@ class Net:
         except (TensorError, FoldError):
             pass
         return None
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        """Return the elements of a small constant of whole numbers, or None."""
+        array = self.constant(name)
+        if array is None or array.dtype.kind not in "iu":
+            return None
+        return tuple(array.reshape(-1).tolist())
 
     def number(self, name: str) -> float | None:
         """Return a constant of one element."""
@@ -286,8 +294,7 @@ def _glu(net: Net, product: _Product, value: str, gate: str) -> Match | None:
         return None
     sizes = split.attribute("split")
     if sizes is None and len(split.inputs) > 1:
-        given = net.constant(split.inputs[1])
-        sizes = None if given is None else given.tolist()
+        sizes = net.integers(split.inputs[1])
     if sizes is not None and len(set(sizes)) != 1:
         return None
     axis = split.attribute("axis") or 0
@@ -328,8 +335,7 @@ def _axes(net: Net, reduced: NodeView) -> tuple[int, ...] | None:
         return None
     given = reduced.attribute("axes")
     if given is None and len(reduced.inputs) > 1:
-        array = net.constant(reduced.inputs[1])
-        given = None if array is None else array.tolist()
+        given = net.integers(reduced.inputs[1])
     return None if given is None else tuple(given)
 
 
@@ -353,18 +359,18 @@ def _padded_pool(net: Net, node: NodeView) -> Match | None:
     pad = net.maker(node.inputs[0], "Pad")
     if pad is None or pad.version < 11 or len(pad.inputs) != 3 or len(node.outputs) > 1:
         return None
-    value, pads = net.number(pad.inputs[2]), net.constant(pad.inputs[1])
+    value, pads = net.number(pad.inputs[2]), net.integers(pad.inputs[1])
     own = node.attribute("pads")
     if value is None or value > np.finfo(np.float32).min or pads is None:
         return None
     if pad.attribute("mode") != "constant" or (own is not None and any(own)):
         return None
-    if node.attribute("auto_pad") not in (None, "NOTSET", "VALID"):
+    if node.attribute("auto_pad") not in (None, "NOTSET", "VALID") or node.attribute("ceil_mode"):
+        return None  # ceil mode drops windows that start in a pool's own padding
+    rank = len(pads) // 2
+    if rank < 3 or any(pads[:2]) or any(pads[rank : rank + 2]) or min(pads) < 0:
         return None
-    numbers, rank = pads.tolist(), pads.size // 2
-    if rank < 3 or any(numbers[:2]) or any(numbers[rank : rank + 2]) or min(numbers) < 0:
-        return None
-    merged = (*numbers[2:rank], *numbers[rank + 2 :])
+    merged = (*pads[2:rank], *pads[rank + 2 :])
     attributes = {**node.attributes, "pads": merged, "auto_pad": "NOTSET"}
     return Match("MaxPool", (pad.inputs[0],), (pad,), attributes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,7 @@ def _node(number: int, node: Any, opset: int, found: Diagnostics) -> NodeView:
     ):
         if not least <= count <= most:
             problems.append(f"has {count} {what}, and takes {_span(least, most)}")
+    problems += [f"leaves out its input {name}" for name in _left_out(schema, inputs)]
     types = {name: attribute.type.value for name, attribute in schema.attributes.items()}
     for attribute in node.attribute:
         wanted = types.get(attribute.name)
@@ -207,6 +208,15 @@ def _node(number: int, node: Any, opset: int, found: Diagnostics) -> NodeView:
     for problem in problems:
         found.add(Diagnostic(code="CNN806", message=f"{view.where} {problem} (opset {opset})"))
     return view
+
+
+def _left_out(schema: Any, inputs: tuple[str, ...]) -> Iterator[str]:
+    """Yield the inputs that have no name and are not optional; the last may stand for several."""
+    optional = defs.OpSchema.FormalParameterOption.Optional
+    for place, name in enumerate(inputs if schema.inputs else ()):
+        formal = schema.inputs[min(place, len(schema.inputs) - 1)]
+        if not name and formal.option != optional:
+            yield str(formal.name)
 
 
 def _span(least: int, most: int) -> str:

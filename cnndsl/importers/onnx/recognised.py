@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnndsl.importers.onnx.arrange import in_range, reshaped, target_shape
+from cnndsl.importers.onnx.axes import in_range, reshaped, target_shape
 from cnndsl.importers.onnx.call import Call, Cases, vector
 from cnndsl.importers.onnx.pointwise import axis_of
 from cnndsl.importers.onnx.state import Unsupported, View, shortest

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from cnndsl.ops.base import Array
 from cnndsl.weights.shown import shown
+from cnndsl.weights.stored import OutOfRange, converted
 
 MAX_RANK = 16
 
@@ -134,8 +135,10 @@ def read_array(tensor: Any, files: DataFiles) -> Array:
     if kind == TensorProto.BFLOAT16:
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
     elif kind in FLOATS:
-        with np.errstate(over="ignore"):
-            flat = flat.astype(np.float32, copy=False)
+        try:
+            flat = converted(flat, "float32")
+        except OutOfRange as error:
+            raise TensorError(error.reason) from None
     return flat.reshape(shape).astype(flat.dtype.newbyteorder("="), copy=False)
 
 

@@ -212,7 +212,7 @@ def max_pool(c: Call) -> View:
     c.only_first_output("indices")
     c.attribute("storage_order")
     x = c.value()
-    kernel = tuple(c.attribute("kernel_shape"))
+    kernel = _pool_kernel(c)
     stride, dilation = _per_axis(c, "strides", kernel), _per_axis(c, "dilations", kernel)
     op = MaxPool(
         stride=stride,
@@ -224,9 +224,16 @@ def max_pool(c: Call) -> View:
     return c.result(op)
 
 
+def _pool_kernel(c: Call) -> Extents:
+    kernel = tuple(c.attribute("kernel_shape"))
+    if not kernel:
+        raise Unsupported("its kernel_shape has no axis")
+    return kernel
+
+
 def average_pool(c: Call) -> View:
     x = c.value()
-    kernel = tuple(c.attribute("kernel_shape"))
+    kernel = _pool_kernel(c)
     stride = _per_axis(c, "strides", kernel)
     ones = (1,) * len(kernel)
     if _per_axis(c, "dilations", kernel) != ones:
