@@ -70,7 +70,7 @@ def attribute(model: ModelProto, node: NodeProto, at: Random) -> None:
     elif chosen.type == AttributeProto.INT:
         chosen.i = at.choice(NUMBERS)
     elif chosen.type == AttributeProto.INTS:
-        chosen.ints[at.randrange(len(chosen.ints)) :] = [at.choice(NUMBERS)] * at.randrange(3)
+        chosen.ints[at.randrange(len(chosen.ints) + 1) :] = [at.choice(NUMBERS)] * at.randrange(3)
     elif chosen.type == AttributeProto.FLOAT:
         chosen.f = at.choice(FLOATS)
     elif chosen.type == AttributeProto.STRING:
