@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from importers.darknet_oracle import Darknet
-from importers.test_zoo_through_onnx import normal
+from importers.normal import structure
 
 from cnndsl.analysis.cost import summarize
 from cnndsl.backends.reference.run import run
@@ -44,7 +44,7 @@ def zoo(name: str, imported: Graph) -> Graph:
 def test_the_cfg_is_the_network_of_the_gallery(name: str) -> None:
     imported = import_darknet(CFGS / f"{name}.cfg")
     graph = zoo(name, imported.graph)
-    same_network(normal(imported.graph), normal(graph))
+    same_network(structure(imported.graph), structure(graph))
     sizes = summarize(imported.graph), summarize(graph)
     assert sizes[0].params == sizes[1].params
     usual = dict(imported.graph.usual_sizes)
@@ -78,7 +78,7 @@ def computes_the_same(name: str, size: int, folder: Path) -> None:
     assert path.stat().st_size == 4 * PARAMETERS[name] + 20
     imported = import_cfg(Source(name, text), path)
     graph = zoo(name, imported.graph)
-    ours = same_network(normal(imported.graph), normal(graph))
+    ours = same_network(structure(imported.graph), structure(graph))
     weights = {ours[name]: array for name, array in imported.weights.items()}
     results = run(imported.graph, {"image": image}, imported.weights)
     others = run(graph, {"image": image}, weights)

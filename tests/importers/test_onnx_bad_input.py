@@ -20,6 +20,7 @@ from importers.onnx_models import made, node, random
 from onnx import TensorProto, helper, numpy_helper
 
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.importers.onnx import inference
 from cnndsl.importers.onnx.importing import import_model, import_onnx
 from cnndsl.importers.onnx.read import parse
 from cnndsl.importers.onnx.wire import MAX_FIELDS
@@ -429,15 +430,19 @@ def test_ops_after_one_of_unknown_result_are_told_too() -> None:
     ]
 
 
-def test_a_model_that_makes_onnx_abort_is_refused() -> None:
-    """Its inference reads the kernel's first number, and ends its process where there is none."""
+def test_a_model_that_makes_onnx_abort_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX's inference ends the process of some models that break the rules, here of any."""
     nodes = [
         node("Abs", ["x"], ["a"], name="abs"),
-        node("Conv", ["a", "w"], ["b"], name="c", kernel_shape=[]),
-        node("Abs", ["b"], ["y"], name="last"),
+        node("Abs", ["a"], ["b"], name="abs2"),
+        node("AveragePool", ["b"], ["y"], name="p", kernel_shape=[2, 2], dilations=[2, 2]),
     ]
-    found = errors(made(nodes, MAP, {"w": random(5, 4, 1, 1)}), thorough=True)
-    assert found[0].message == 'Abs node "abs" and 1 more: the language has no such layer'
+    model = made(nodes, MAP, opset=19)
+    assert len(errors(model, thorough=True)) == 2
+    monkeypatch.setattr(inference, "_CODE", "import os; os.abort()")
+    assert error(model) == 'CNN807: Abs node "abs" and 1 more: the language has no such layer'
+    (found,) = errors(model, thorough=True)
+    assert found.message == 'Abs node "abs" and 1 more: the language has no such layer'
 
 
 @pytest.mark.parametrize(

@@ -365,14 +365,28 @@ def _padded_pool(net: Net, node: NodeView) -> Match | None:
         return None
     if pad.attribute("mode") != "constant" or (own is not None and any(own)):
         return None
-    if node.attribute("auto_pad") not in (None, "NOTSET", "VALID") or node.attribute("ceil_mode"):
-        return None  # ceil mode drops windows that start in a pool's own padding
+    if node.attribute("auto_pad") not in (None, "NOTSET", "VALID"):
+        return None
     rank = len(pads) // 2
     if rank < 3 or any(pads[:2]) or any(pads[rank : rank + 2]) or min(pads) < 0:
+        return None
+    if node.attribute("ceil_mode") and _may_start_in_padding(node, pads[rank + 2 :]):
         return None
     merged = (*pads[2:rank], *pads[rank + 2 :])
     attributes = {**node.attributes, "pads": merged, "auto_pad": "NOTSET"}
     return Match("MaxPool", (pad.inputs[0],), (pad,), attributes)
+
+
+def _may_start_in_padding(node: NodeView, after: Sequence[int]) -> bool:
+    """Tell whether a window may start in the padding after the input.
+
+    In ceil mode a pool drops such a window if the padding is its own.
+    """
+    kernel = node.attribute("kernel_shape")
+    ones = (1,) * len(kernel)
+    stride, dilation = (node.attribute(name) or ones for name in ("strides", "dilations"))
+    windows = zip(kernel, stride, dilation, after, strict=False)
+    return any(step + high > (size - 1) * apart + 1 for size, step, apart, high in windows)
 
 
 PATTERNS: Mapping[str, Sequence[Pattern]] = {
