@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -117,11 +118,13 @@ CHANGES: tuple[Callable[[ModelProto, NodeProto, Random], None], ...] = (
 
 
 def test_a_mutated_model_is_read_or_refused() -> None:
-    models = [case.model for case in load_model_tests(kind="node") if case.model is not None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the suite computes infinities on purpose
+        models = [case.model for case in load_model_tests(kind="node") if case.model is not None]
     models = [m for m in models if {n.op_type for n in m.graph.node} <= set(OPS)]
     assert len(models) > 500
     at, read = Random(5), 0
-    for _ in range(1500):
+    for _ in range(700):
         model = ModelProto()
         model.CopyFrom(at.choice(models))
         settle(model, at)
@@ -131,4 +134,4 @@ def test_a_mutated_model_is_read_or_refused() -> None:
             imported = import_model(parse(model.SerializeToString(), "m.onnx")).imported
             write_source(imported.graph)
             read += 1
-    assert read > 50
+    assert read > 30
