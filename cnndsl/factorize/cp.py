@@ -26,6 +26,7 @@ SLACK = 1e-3
 _MOST_SWEEPS = 100
 _MACS = 1e11
 """Multiply-accumulates for a decomposition: sweeps over large tensors are fewer."""
+_FEWEST_SWEEPS = 5
 _SETTLED = 1e-5
 """Relative change of the error in a sweep below which sweeping ends."""
 _CORRECTIONS = 3
@@ -36,8 +37,11 @@ def exact_rank(shape: Sequence[int]) -> int:
     return prod(shape) // max(shape)
 
 
-def decompose(tensor: Array, rank: int) -> Matrices:
-    """Return matrices whose columns' outer products sum to nearly the tensor (least squares)."""
+def decompose(tensor: Array, rank: int, effort: float = 1.0) -> Matrices:
+    """Return matrices whose columns' outer products sum to nearly the tensor (least squares).
+
+    With less `effort` there are fewer sweeps, and no correction.
+    """
     if not tensor.any():
         return tuple(np.zeros((n, rank)) for n in tensor.shape)
     if rank >= exact_rank(tensor.shape):
@@ -46,16 +50,19 @@ def decompose(tensor: Array, rank: int) -> Matrices:
     core = tensor
     for axis, basis in enumerate(bases):
         core = np.moveaxis(np.tensordot(core, basis, (axis, 0)), -1, axis)
-    inner = sweeps(core, _start(core, rank), _affordable(core, rank))
+    inner = sweeps(core, _start(core, rank), _affordable(core, rank, effort))
     found = tuple(basis @ m for basis, m in zip(bases, inner, strict=True))
+    if effort < 1:
+        return found
     for _ in range(_CORRECTIONS):
         found = corrected(tensor, found)
-    return sweeps(tensor, found, max(_affordable(tensor, rank) // 4, 2))
+    return sweeps(tensor, found, max(_affordable(tensor, rank, effort) // 4, 2))
 
 
-def _affordable(tensor: Array, rank: int) -> int:
+def _affordable(tensor: Array, rank: int, effort: float) -> int:
     """Return how many sweeps to make at most."""
-    return int(min(max(_MACS / (tensor.ndim * tensor.size * rank), 5), _MOST_SWEEPS))
+    most = effort * min(_MACS / (tensor.ndim * tensor.size * rank), _MOST_SWEEPS)
+    return max(int(most), _FEWEST_SWEEPS)
 
 
 def sweeps(tensor: Array, matrices: Matrices, most: int) -> Matrices:

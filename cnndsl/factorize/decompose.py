@@ -10,7 +10,7 @@ import numpy as np
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.factorize.factors import Tensors
 from cnndsl.factorize.fit import Fit
-from cnndsl.factorize.kernels import composed, relative_error
+from cnndsl.factorize.kernels import composed, relative_error, spread
 from cnndsl.factorize.layer import Layer
 from cnndsl.factorize.scheme import Decomposition, Ranks, Scheme
 from cnndsl.factorize.statistics import Statistics
@@ -30,6 +30,10 @@ class WeightScheme(Scheme):
     @abstractmethod
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
         """Return the weights of the chain whose outputs come closest to those wanted."""
+
+    def quick(self) -> WeightScheme:
+        """Return the scheme with less effort, for errors to choose by; itself if it has a form."""
+        return self
 
     def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
         """Return, for each rank, the matrix whose rank it is, or a stack of several.
@@ -77,7 +81,7 @@ class WeightScheme(Scheme):
             factors=self.factors(layer, ranks),
             tensors=_tensors(kernels, bias),
             ranks=ranks,
-            error=relative_error(weight, kernel),
+            error=relative_error(spread(weight, layer.in_channels), kernel),
             output_error=None if fit is None else fit.output_error(flat, bias),
         )
 

@@ -2,9 +2,10 @@
 
 Truncated singular value decompositions lose the energy of what is cut off, so one decomposition
 tells the error of every rank. Of Tucker-2 it is that of the higher-order SVD, which iteration then
-improves a little. The other schemes are computed at a few ranks; in between, the logarithm of the
-error is taken to be linear in the rank. With statistics of what a layer sees, schemes are computed
-at a few ranks, too; in between, it is linear in the error that they have without.
+improves a little. The other schemes are computed at a few ranks, with less effort; in between, the
+logarithm of the error is taken to be linear in the rank. With statistics of what a layer sees,
+schemes are computed at a few ranks, too; in between, it is linear in the error that they have
+without.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import numpy as np
 from cnndsl.factorize.decompose import WeightScheme, checked
 from cnndsl.factorize.layer import Layer
 from cnndsl.factorize.scheme import Ranks
+from cnndsl.factorize.schemes.asymmetric import Asymmetric3d
+from cnndsl.factorize.schemes.spatial import SpatialVertical
 from cnndsl.factorize.schemes.tucker import Tucker2
 from cnndsl.factorize.statistics import Statistics
+from cnndsl.factorize.truncated import truncated_svd
 from cnndsl.ops.base import Array
 
 _COMPUTED = 6
@@ -38,6 +42,7 @@ def estimated_errors(
 
     With statistics that is the output's error, without the kernel's. Raises CompileError (CNN661).
     """
+    scheme = scheme.quick()
     exact = checked(layer, weight, bias)
     if statistics is None:
         return _without(scheme, layer, exact, bias, ranks)
@@ -56,6 +61,8 @@ def _without(
     """Return the errors of the kernel."""
     if isinstance(scheme, Tucker2):
         return _tucker(weight, ranks)
+    if isinstance(scheme, Asymmetric3d):
+        return _asymmetric(layer, weight, ranks)
     unfoldings = scheme.unfoldings(layer, weight)
     if len(unfoldings) == 1 and len(scheme.rank_limits(layer)) == 1:
         lost = _lost(unfoldings[0])
@@ -105,6 +112,20 @@ def _tucker(weight: Array, ranks: Sequence[Ranks]) -> tuple[float, ...]:
     kept = (core**2).sum(axis=2).cumsum(axis=0).cumsum(axis=1)
     lost = _relative(np.maximum(kept[-1, -1] - kept, 0.0), float(kept[-1, -1]))
     return tuple(float(lost[output - 1, into - 1]) for into, output in ranks)
+
+
+def _asymmetric(layer: Layer, weight: Array, ranks: Sequence[Ranks]) -> tuple[float, ...]:
+    """Return what the spatial SVD loses, and then the output's rank, which sees the rest alone."""
+    (unfolded,) = SpatialVertical().unfoldings(layer, weight)
+    _, s, vt = truncated_svd(unfolded, max(spatial for spatial, _ in ranks))
+    rows = (s[:, None] * vt).reshape(len(s), layer.out_channels, -1)
+    whole = float(np.vdot(unfolded, unfolded))
+    kept = {}
+    for spatial in {spatial for spatial, _ in ranks}:
+        second = np.moveaxis(rows[:spatial], 1, 0).reshape(layer.out_channels, -1)
+        kept[spatial] = np.cumsum(np.linalg.eigvalsh(second @ second.T)[::-1])
+    lost = np.asarray([whole - kept[spatial][output - 1] for spatial, output in ranks])
+    return tuple(map(float, _relative(np.maximum(lost, 0.0), whole)))
 
 
 def _relative(lost: Array, whole: float | None = None) -> Array:

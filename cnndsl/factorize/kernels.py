@@ -19,7 +19,7 @@ def composed(weights: Sequence[Array], in_channels: int) -> Array:
         return spread(weights[0], in_channels)
     if weights[0].shape[1] < in_channels:
         # From the end: a grouped kernel by itself would be mostly zeros as [out, in, taps...].
-        result = weights[-1]
+        result = spread(weights[-1], weights[-2].shape[0])
         for i in range(len(weights) - 2, -1, -1):
             entering = weights[i - 1].shape[0] if i else in_channels
             result = after(result, weights[i], entering // weights[i].shape[1])

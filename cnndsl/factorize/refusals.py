@@ -14,7 +14,7 @@ def one_group(layer: Layer) -> str | None:
     if layer.groups == 1:
         return None
     if layer.groups == layer.in_channels:
-        return "depthwise: no channels are mixed, so there is nothing of low rank to take apart"
+        return "depthwise: no channels are mixed, so there is nothing of low rank across them"
     return f"grouped: its {layer.groups} groups of channels would each need a chain of their own"
 
 

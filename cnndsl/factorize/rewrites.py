@@ -115,7 +115,7 @@ class Anisotropic(_Shaped):
     _scheme: ClassVar[WeightScheme] = SpatialHorizontal()
 
     def usual_ranks(self, layer: Layer) -> Ranks:
-        return self._limited(layer, layer.out_channels)
+        return self._limited(layer, layer.out_channels // layer.groups)
 
 
 @dataclass(frozen=True)

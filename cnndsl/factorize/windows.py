@@ -29,6 +29,24 @@ def conv(
     )
 
 
+def grouped(
+    layer: Layer,
+    out_channels: int,
+    axes: Collection[int],
+    in_channels: int | None = None,
+    *,
+    bias: bool = False,
+) -> Conv | DepthwiseConv:
+    """Return a convolution along some axes with the layer's groups: depthwise where it is that.
+
+    It reads `in_channels`, as many as the layer does if not said.
+    """
+    entering = layer.in_channels if in_channels is None else in_channels
+    if 1 < layer.groups == entering:
+        return depthwise(layer, axes, multiplier=out_channels // entering, bias=bias)
+    return conv(layer, out_channels, axes, groups=layer.groups, bias=bias)
+
+
 def depthwise(
     layer: Layer, axes: Collection[int], *, multiplier: int = 1, bias: bool = False
 ) -> DepthwiseConv:

@@ -54,11 +54,15 @@ def dense(in_features: int, out_features: int, *, bias: bool = True) -> Layer:
 
 @st.composite
 def convolutions(
-    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3), side: int | None = None
+    draw: st.DrawFn,
+    ranks: tuple[int, ...] = (1, 2, 3),
+    side: int | None = None,
+    groups: int = 1,
 ) -> Layer:
     """Return convolutions with any stride, dilation and padding, and small maps.
 
-    With `side` the kernel has this side along some axes, and 1 along the others.
+    With `side` the kernel has this side along some axes, and 1 along the others. Channels are those
+    of each of the `groups`.
     """
     rank = draw(st.sampled_from(ranks))
 
@@ -74,14 +78,15 @@ def convolutions(
     )
     pairs = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(rank))
     op = Conv(
-        out_channels=draw(st.integers(1, 6)),
+        out_channels=groups * draw(st.integers(1, 6)),
+        groups=groups,
         stride=each(st.integers(1, 3)),
         padding=draw(st.sampled_from([Same(), Valid(), Causal(), Explicit(pairs)])),
         dilation=dilation,
         bias=draw(st.booleans()),
         kernel=kernel,
     )
-    type_ = TensorType(DType.FLOAT32, (2, draw(st.integers(1, 5)), *extents))
+    type_ = TensorType(DType.FLOAT32, (2, groups * draw(st.integers(1, 5)), *extents))
     return Layer(label="conv", op=op, input=type_)
 
 

@@ -54,6 +54,10 @@ def test_estimates_are_near_what_is_found(scheme: WeightScheme) -> None:
         # Iteration only improves on the higher-order SVD, and by little.
         assert all(e >= f - 1e-9 for e, f in zip(estimated, found, strict=True))
         np.testing.assert_allclose(estimated, found, rtol=0.1)
+    elif scheme.quick() != scheme:
+        # The first sweeps gain the most; of weights that decay so fast many are left.
+        assert all(e >= f * 0.999 for e, f in zip(estimated, found, strict=True))
+        assert all(e <= 1.8 * f + 0.002 for e, f in zip(estimated, found, strict=True))
     else:
         np.testing.assert_allclose(estimated, found, rtol=1e-6, atol=1e-7)
 
@@ -63,7 +67,7 @@ def test_between_computed_ranks_the_error_falls() -> None:
     weight = decaying(CONV.weight_shape).reshape(CONV.weight_shape)
     ranks = [(r,) for r in range(1, 30)]
     errors = estimated_errors(cp, CONV, weight, None, ranks)
-    exact = cp.errors(CONV, weight, None, [ranks[0], ranks[-1]])
+    exact = cp.quick().errors(CONV, weight, None, [ranks[0], ranks[-1]])
     assert errors[0] == pytest.approx(exact[0])
     assert errors[-1] == pytest.approx(exact[-1])
     assert all(b <= a + 1e-9 for a, b in itertools.pairwise(errors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factorize.layers import (
@@ -19,16 +21,17 @@ from hypothesis import strategies as st
 from cnndsl.diagnostics import CompileError
 from cnndsl.factorize.catalog import REWRITES, WEIGHT_SCHEMES
 from cnndsl.factorize.decompose import WeightScheme
+from cnndsl.factorize.estimates import estimated_errors
 from cnndsl.factorize.factors import chain_graph, layer_cost
 from cnndsl.factorize.fields import field_change
-from cnndsl.factorize.kernels import composed, relative_error
+from cnndsl.factorize.kernels import composed, relative_error, spread
 from cnndsl.factorize.layer import Layer
 from cnndsl.factorize.rewrites import Rewrite, rewrites
 from cnndsl.factorize.scheme import Label, Scheme, break_even
 from cnndsl.factorize.schemes.dense import DenseSvd
 from cnndsl.factorize.schemes.stacked import Stacked
 from cnndsl.ops.activation import Relu
-from cnndsl.ops.conv import Conv
+from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.norm import BatchNorm
 from cnndsl.types.padding import Same, Valid
 
@@ -46,7 +49,7 @@ def check_full_rank(scheme: WeightScheme, layer: Layer, seed: int) -> None:
     y = chain_outputs(layer, found.factors, found.tensors, x)
     np.testing.assert_allclose(y, layer_outputs(layer, weight, bias, x), atol=1e-9)
     kernel = composed([t["weight"] for t in found.tensors], layer.in_channels)
-    np.testing.assert_allclose(kernel, weight, atol=1e-9)
+    np.testing.assert_allclose(kernel, spread(weight, layer.in_channels), atol=1e-9)
     assert found.error < 1e-10
     assert found.label is Label.EXACT
     assert field_change(found.factors, layer) is None
@@ -63,13 +66,46 @@ def test_full_rank_is_the_layer(scheme: WeightScheme, layer: Layer, seed: int) -
         check_full_rank(scheme, layer, seed)
 
 
+@pytest.mark.parametrize("name", ["spatial_svd", "spatial_svd_reversed"])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), groups=st.integers(2, 4), seed=st.integers(0, 9))
+def test_groups_at_full_rank_are_the_layer(
+    name: str, data: st.DataObject, groups: int, seed: int
+) -> None:
+    layer = data.draw(convolutions(ranks=(2, 3), groups=groups))
+    assume(BY_NAME[name].refusal(layer) is None)
+    check_full_rank(BY_NAME[name], layer, seed)
+
+
+def test_a_depthwise_kernel_becomes_two_depthwise_ones() -> None:
+    layer = conv(6, 6, (7, 7), (9, 9), groups=6)
+    layer = replace(
+        layer,
+        op=DepthwiseConv(kernel=(7, 7), stride=(1, 1), padding=Same(), dilation=(1, 1), bias=True),
+    )
+    first, second = (f.op for f in BY_NAME["spatial_svd"].factors(layer, (1,)))
+    assert isinstance(first, DepthwiseConv)
+    assert isinstance(second, DepthwiseConv)
+    assert (first.kernel, second.kernel) == ((7, 1), (1, 7))
+    # Each kernel is a matrix of rank 2: one direction keeps what its first singular value does.
+    weight, bias = tensors(layer)
+    u, _, vt = np.linalg.svd(weight[:, 0])
+    weight = (3 * u[:, :, :1] @ vt[:, :1] + u[:, :, 1:2] @ vt[:, 1:2])[:, None]
+    one, two = (BY_NAME["spatial_svd"].decompose(layer, weight, bias, (r,)).error for r in (1, 2))
+    assert one == pytest.approx(np.sqrt(1 / 10))
+    assert two < 1e-12
+    assert estimated_errors(BY_NAME["spatial_svd"], layer, weight, bias, [(1,), (2,)]) == (
+        pytest.approx((one, two), abs=1e-7)
+    )
+
+
 @pytest.mark.parametrize("side", [5, 7])
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 9))
 def test_stacked_kernels_of_full_width_are_the_layer(
     side: int, data: st.DataObject, seed: int
 ) -> None:
-    layer = data.draw(convolutions(ranks=(1, 2), side=side))
+    layer = data.draw(convolutions(ranks=(1, 2) if side == 7 else (1, 2, 3), side=side))
     assert BY_NAME["stacked"].refusal(layer) is None
     check_full_rank(BY_NAME["stacked"], layer, seed)
 
@@ -153,7 +189,10 @@ def test_refusals() -> None:
     }
     for word, layer in reasons.items():
         for scheme in (*WEIGHT_SCHEMES, *REWRITES):
-            if (word, scheme.name) != ("dense", "dense_svd"):
+            splits = scheme.name.startswith("spatial") or scheme.name == "anisotropic"
+            if splits and word in ("grouped", "depthwise"):
+                assert scheme.refusal(layer) is None
+            elif (word, scheme.name) != ("dense", "dense_svd"):
                 reason = scheme.refusal(layer)
                 assert reason is not None, (word, scheme.name)
                 if scheme.name != "dense_svd":
@@ -173,7 +212,8 @@ def test_refusals() -> None:
 def test_rewrites_keep_sizes_and_reach(rewrite: Rewrite, data: st.DataObject) -> None:
     side = data.draw(st.sampled_from([5, 7])) if rewrite.name == "stack3x3" else None
     ranks = (1, 2) if side else (1, 2, 3)
-    layer = data.draw(convolutions(ranks=ranks, side=side))
+    groups = data.draw(st.sampled_from([1, 3])) if rewrite.name == "anisotropic" else 1
+    layer = data.draw(convolutions(ranks=ranks, side=side, groups=groups))
     assume(rewrite.refusal(layer) is None)
     factors = rewrite.factors(layer, rewrite.usual_ranks(layer))
     graph = chain_graph(factors, layer.input)

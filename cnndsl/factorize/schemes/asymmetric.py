@@ -16,6 +16,7 @@ from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
 from cnndsl.factorize.reduced_rank import regressed
+from cnndsl.factorize.refusals import not_dense, one_group
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.schemes.spatial import SpatialVertical
 from cnndsl.factorize.truncated import leading
@@ -32,7 +33,7 @@ class Asymmetric3d(Expanding):
     title: ClassVar[str] = "kx1, 1xk, 1x1 (asymmetric 3-D decomposition)"
 
     def refusal(self, layer: Layer) -> str | None:
-        return _SPATIAL.refusal(layer)
+        return not_dense(layer) or one_group(layer) or _SPATIAL.refusal(layer)
 
     def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
         (spatial,) = _SPATIAL.rank_limits(layer)

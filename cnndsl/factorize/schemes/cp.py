@@ -6,7 +6,7 @@ by one (Lebedev et al. 2015; in three dimensions these are five factors).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from cnndsl.factorize import cp, windows
@@ -19,9 +19,17 @@ from cnndsl.factorize.refusals import not_dense, one_group, wide_kernel
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.ops.base import Array
 
+_QUICK = 0.3
+"""Of the effort, for errors to choose by: the first sweeps gain the most."""
+
 
 @dataclass(frozen=True)
 class _Cp(WeightScheme):
+    effort: float = 1.0
+
+    def quick(self) -> WeightScheme:
+        return replace(self, effort=_QUICK)
+
     def _shape(self, layer: Layer) -> tuple[int, ...]:
         """The tensor's extents: out, in, and the kernel's parts."""
         raise NotImplementedError
@@ -50,7 +58,7 @@ class _Cp(WeightScheme):
 
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         shape = self._shape(layer)
-        expand, reduce, *middle = cp.decompose(weight.reshape(shape), ranks[0])
+        expand, reduce, *middle = cp.decompose(weight.reshape(shape), ranks[0], self.effort)
         ones = (1,) * layer.rank
         depthwise = tuple(
             m.T.reshape(-1, 1, *(k if a in axes else 1 for a, k in enumerate(layer.kernel)))

@@ -2,7 +2,8 @@
 
 W [T, S, kh, kw] as a matrix [S * kh, T * kw] is vertical^T @ horizontal. The first factor has no
 bias, so zero padding means the same for it as for the layer: at full rank the chain is exact,
-borders and strides included.
+borders and strides included. Of a grouped layer each group is a matrix of its own, of one rank; a
+depthwise kernel of 7x7 becomes 7x1, 1x7.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.fit import Fit
 from cnndsl.factorize.layer import Layer
 from cnndsl.factorize.reduced_rank import part_moment, regressed, weighted
-from cnndsl.factorize.refusals import not_dense, one_group
+from cnndsl.factorize.refusals import not_dense
 from cnndsl.factorize.scheme import RankLimit, Ranks
 from cnndsl.factorize.truncated import truncated_svd
 from cnndsl.ops.base import Array
@@ -39,36 +40,41 @@ class _Spatial(WeightScheme):
         return tuple(a for a in range(layer.rank) if a not in self._first(layer))
 
     def refusal(self, layer: Layer) -> str | None:
-        return not_dense(layer) or one_group(layer) or _one_axis(layer)
+        return not_dense(layer) or _one_axis(layer)
 
     def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
-        first = layer.in_channels * prod(layer.kernel[a] for a in self._first(layer))
-        second = layer.out_channels * prod(layer.kernel[a] for a in self._second(layer))
+        ins, outs = (n // layer.groups for n in (layer.in_channels, layer.out_channels))
+        first = ins * prod(layer.kernel[a] for a in self._first(layer))
+        second = outs * prod(layer.kernel[a] for a in self._second(layer))
         return (RankLimit("rank", min(first, second)),)
 
     def factors(self, layer: Layer, ranks: Ranks) -> Factors:
         (rank,) = ranks
         one, two = self._names
-        out = layer.out_channels
+        hidden, out = rank * layer.groups, layer.out_channels
         return (
-            Factor(one, windows.conv(layer, rank, self._first(layer))),
-            Factor(two, windows.conv(layer, out, self._second(layer), bias=layer.bias)),
+            Factor(one, windows.grouped(layer, hidden, self._first(layer))),
+            Factor(two, windows.grouped(layer, out, self._second(layer), hidden, bias=layer.bias)),
         )
 
     def unfoldings(self, layer: Layer, weight: Array) -> tuple[Array, ...]:
         first, second = self._first(layer), self._second(layer)
-        axes = (1, *(2 + a for a in first), 0, *(2 + a for a in second))
-        inner = layer.in_channels * prod(layer.kernel[a] for a in first)
-        return (weight.transpose(axes).reshape(inner, -1),)
+        split = weight.reshape(layer.groups, -1, *weight.shape[1:])
+        axes = (0, 2, *(3 + a for a in first), 1, *(3 + a for a in second))
+        inner = weight.shape[1] * prod(layer.kernel[a] for a in first)
+        matrices = split.transpose(axes).reshape(layer.groups, inner, -1)
+        return (matrices if layer.groups > 1 else matrices[0],)
 
     def kernels(self, layer: Layer, weight: Array, ranks: Ranks) -> Kernels:
         first, second = self._first(layer), self._second(layer)
         (unfolded,) = self.unfoldings(layer, weight)
         u, s, vt = truncated_svd(unfolded, ranks[0])
-        one = _along(layer, first, (u * np.sqrt(s)).T, layer.in_channels)
-        # [r, T, taps] to [T, r, taps]
-        two = (vt * np.sqrt(s)[:, None]).reshape(len(s), layer.out_channels, -1)
-        return one, _along(layer, second, np.moveaxis(two, 0, 1), len(s))
+        root, rank = np.sqrt(s)[..., None, :], s.shape[-1]
+        one = _along(layer, first, np.swapaxes(u * root, -1, -2), weight.shape[1])
+        # [groups, r, T / groups, taps] to [T, r, taps]
+        outs = len(weight) // layer.groups
+        two = (vt * np.swapaxes(root, -1, -2)).reshape(layer.groups, rank, outs, -1)
+        return one, _along(layer, second, np.swapaxes(two, 1, 2), rank)
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
         first = self.fitted_first(layer, fit, ranks[0])

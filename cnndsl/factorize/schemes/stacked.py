@@ -10,7 +10,7 @@ each would be wrong at the borders.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import ClassVar
 
@@ -28,6 +28,8 @@ from cnndsl.factorize.truncated import leading
 from cnndsl.ops.base import Array
 
 _SWEEPS = 12
+_QUICK = 2
+"""Sweeps for errors to choose by: the first ones gain the most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Stacked(WeightScheme):
 
     name: ClassVar[str] = "stacked"
     title: ClassVar[str] = "5x5 as 3x3, 3x3 with hidden channels; 7x7 as three (padded once)"
+
+    sweeps: int = _SWEEPS
+
+    def quick(self) -> WeightScheme:
+        return replace(self, sweeps=_QUICK)
 
     def refusal(self, layer: Layer) -> str | None:
         return not_dense(layer) or one_group(layer) or stack_refusal(layer)
@@ -57,11 +64,11 @@ class Stacked(WeightScheme):
         found = _start(layer, weight, ranks)
         if ranks == tuple(limit.maximum for limit in self.rank_limits(layer)):
             return found
-        return refined(found, weight, sweeps=_SWEEPS)
+        return refined(found, weight, sweeps=self.sweeps)
 
     def fitted(self, layer: Layer, fit: Fit, ranks: Ranks) -> Kernels:
         target = fit.target.reshape(layer.weight_shape)
-        return refined(_start(layer, target, ranks), target, fit.moment, sweeps=_SWEEPS)
+        return refined(_start(layer, target, ranks), target, fit.moment, sweeps=self.sweeps)
 
 
 def _count(layer: Layer) -> int:
