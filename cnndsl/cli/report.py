@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from cnndsl.diagnostics.render import render, to_json
 
 _FOLDED = 20
 """Columns that a folded column of text keeps at least."""
+
+_BAR = 20
+"""Columns of a bar of progress."""
 
 _MOST = 100
 """Errors shown; a file of foreign weights may give one for each of its tensors."""
@@ -148,14 +152,26 @@ def _total(widths: Iterable[int]) -> int:
 
 @contextmanager
 def progress(task: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is being done; yield what names the present step."""
+    """Show on a terminal what is being done; yield what names the present step.
+
+    A step that says `3 of 12` is drawn as a bar, too.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
 
     with Console(stderr=True).status(task) as status:
-        yield lambda step: status.update(f"{task}: {step}")
+        yield lambda step: status.update(f"{task}: {step}{bar(step)}")
+
+
+def bar(step: str) -> str:
+    """Return how far a step is, drawn; nothing where it does not say so."""
+    said = re.search(r"\b(\d+) of (\d+)\b", step)
+    if said is None or not int(said[2]):
+        return ""
+    done = round(_BAR * min(int(said[1]) / int(said[2]), 1))
+    return f"  {'━' * done}{'─' * (_BAR - done)}"
 
 
 def _finite(value: Any) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from cnndsl.cli.report import bar
+
 pty = pytest.importorskip("pty")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -85,3 +87,9 @@ def test_errors_are_coloured_on_terminals_only() -> None:
     assert "\x1b[" in on_terminal(80, "check", "none.cnn")
     assert "\x1b[" not in on_terminal(80, "check", "none.cnn", NO_COLOR="1")
     assert "\x1b[" not in piped("check", "none.cnn").stderr
+
+
+def test_progress_is_drawn_where_a_step_says_how_far_it_is() -> None:
+    assert bar("layer 3 of 12: conv") == "  " + 5 * "━" + 15 * "─"
+    assert bar("run 9 of 9") == "  " + 20 * "━"
+    assert bar("compiling") == bar("step 1 of 0") == ""
