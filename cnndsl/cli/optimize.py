@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
@@ -22,28 +22,44 @@ from cnndsl.cli.options import (
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.optimizing import document, render
-from cnndsl.driver.optimizing.calibrate import read_calibration
 from cnndsl.driver.optimizing.document import Section
+from cnndsl.driver.optimizing.kept import Kept
+from cnndsl.driver.optimizing.measure import load_measure
 from cnndsl.driver.optimizing.network import OUTPUTS, is_model, read_network, written
 from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
-from cnndsl.driver.optimizing.request import ACCEPT, Request, known_schemes, schemes_named
-from cnndsl.driver.optimizing.rules import parse_rule
+from cnndsl.driver.optimizing.problems import Problems
+from cnndsl.driver.optimizing.request import ACCEPT, known_schemes, read_request
+from cnndsl.driver.optimizing.samples import read_calibration
+from cnndsl.driver.optimizing.survey import check
 from cnndsl.elaborate.inputs import Setting
-from cnndsl.factorize.choosing.budget import parse_budget
+from cnndsl.factorize.candidates import places
 from cnndsl.files import Content, write_files
-
-T = TypeVar("T")
+from cnndsl.ir.graph import Graph
 
 _ALL = "all"
+
+_SCHEMES = "\n\n".join(
+    "\b\n" + head + "\n" + "\n".join(f"  {s.name:<21}{s.title}" for s in known.values())
+    for head, known in (
+        ("Schemes:", known_schemes(retrain=False)),
+        ("Schemes of --retrain:", known_schemes(retrain=True)),
+    )
+)
 
 
 @click.command(
     "optimize",
-    epilog=examples(
+    epilog=_SCHEMES
+    + "\n\n"
+    + examples(
         "cnndsl optimize net.cnn --weights net.safetensors --factorize --budget macs=0.5x",
         "cnndsl optimize net.cnn --weights net.safetensors --factorize spatial_svd,tucker2 "
         "--budget params=2M -o small.cnn",
+        "cnndsl optimize net.cnn --weights net.safetensors --factorize --calibrate pictures "
+        "--max-error 0.02 -o small.cnn",
+        "cnndsl optimize net.cnn --factorize stack3x3 --retrain --between bn,relu --ranks usual "
+        "-o new.cnn",
         "cnndsl optimize model.onnx --factorize --budget macs=0.5x -o small.onnx",
     ),
 )
@@ -69,6 +85,15 @@ _ALL = "all"
     "MACs are saved as it allows.",
 )
 @click.option(
+    "--good-enough",
+    "measure",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Python file of yours, which is run: its good_enough(graph, weights) tells whether a "
+    "network may be accepted, by any measure. Without a budget, as many MACs are saved as it "
+    "allows.",
+)
+@click.option(
     "--calibrate",
     "calibration",
     metavar="PATH",
@@ -81,8 +106,10 @@ _ALL = "all"
 @click.option(
     "--ranks",
     metavar="RULE",
-    help="One rank for each layer and scheme: energy=0.95, evbmf, ratio=4, or a file of lines "
-    "LAYER SCHEME RANKS.",
+    help="One rank for each layer and scheme: energy=0.95 keeps so much of the squares of singular "
+    "values, evbmf what is no noise; ratio=4 makes each layer's MACs so many times fewer, rate=4 "
+    "its parameters; usual is for --retrain. Or by hand: a file of lines LAYER SCHEME RANKS, for "
+    "example conv2 tucker2 32x64.",
 )
 @click.option(
     "--retrain",
@@ -91,12 +118,19 @@ _ALL = "all"
     "are needed.",
 )
 @click.option(
+    "--between",
+    metavar="LAYERS",
+    help="With --retrain, what stands between the factors: bn, an activation, or both (bn,relu).  "
+    "[default: nothing]",
+)
+@click.option(
     "--accept",
     type=click.Choice(ACCEPT),
     default="any",
     show_default=True,
     help="Which chains may take a layer's place: any cheaper one, those predicted to be faster for "
-    "numba-cpu, or those measured to be faster on this machine.",
+    "numba-cpu, or those measured to be faster on this machine. Measured times are kept in "
+    "$XDG_CACHE_HOME/cnndsl.",
 )
 @threads_option
 @click.option(
@@ -112,6 +146,13 @@ _ALL = "all"
     help="Report to write: .html, or .md with its chart beside it.",
 )
 @click.option(
+    "--resume",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Keep there what is computed for layers, and go on from what is there: the same command "
+    "goes on where it was interrupted.",
+)
+@click.option(
     "--explain", "explained", metavar="LAYER", multiple=True, help="Say why a layer is as it is."
 )
 @settings_option
@@ -125,13 +166,16 @@ def command(
     factorize: str | None,
     budget: str | None,
     max_error: float | None,
+    measure: Path | None,
     calibration: tuple[Path, ...],
     ranks: str | None,
     retrain: bool,
+    between: str | None,
     accept: str,
     threads: int | None,
     output: Path | None,
     document_path: Path | None,
+    resume: Path | None,
     explained: tuple[str, ...],
     settings: Mapping[str, Setting],
     source: WeightsSource,
@@ -144,7 +188,7 @@ def command(
     """
     if factorize is None:
         raise click.UsageError("say what to do: --factorize")
-    if budget is None and max_error is None and ranks is None:
+    if budget is None and max_error is None and ranks is None and measure is None:
         raise click.UsageError(
             "say how small it must become: --budget macs=0.5x, --max-error 0.02 or "
             "--ranks energy=0.95, for example"
@@ -153,10 +197,22 @@ def command(
         raise click.UsageError("--max-error is measured on data: give --calibrate PATH")
     if calibration and retrain:
         raise click.UsageError("--calibrate fits weights, and --retrain keeps none")
+    if between is not None and not retrain:
+        raise click.UsageError("--between is for architectures that are to be trained: --retrain")
     _check_paths(file, output, document_path, source)
+    problems = Problems()
+    names = [] if factorize == _ALL else [n.strip() for n in factorize.split(",") if n.strip()]
     request = replace(
-        _request(factorize, budget, ranks, retrain),
+        read_request(
+            problems,
+            schemes=names,
+            budget=budget,
+            ranks=ranks,
+            between=between,
+            retrain=retrain,
+        ),
         max_error=max_error,
+        good_enough=None if measure is None else problems.read(lambda: load_measure(measure)),
         accept=accept,
         threads=threads,
     )
@@ -164,11 +220,21 @@ def command(
         sizes_of(settings)
     with progress(f"optimizing {file.name}") as notify:
         notify("reading")
-        network = read_network(file, source.choice(settings), with_weights=source.is_given)
+        choice = source.choice(settings)
+        network = problems.read(lambda: read_network(file, choice, with_weights=source.is_given))
+        if network is None:
+            problems.check()
+            raise AssertionError("a network that cannot be read is a problem")
+        graph = network.graph
         report.warnings(network.warnings)
-        data = read_calibration(network.graph, calibration)
-        outcome = optimize(network.graph, network.weights, request, data, notify)
-        found = [_explained(outcome, label) for label in explained]
+        problems.read(lambda: check(graph, network.weights, request))
+        data = problems.read(lambda: read_calibration(graph, calibration)) or ()
+        problems.read(lambda: _check_labels(graph, explained))
+        kept = problems.read(lambda: Kept(resume))
+        problems.check()
+        assert kept is not None
+        outcome = optimize(graph, network.weights, request, data, kept, notify)
+        found = [s for label in explained if (s := document.explanation(outcome, label))]
         files: dict[Path, Content] = {}
         if output is not None:
             notify("writing the network")
@@ -178,32 +244,13 @@ def command(
             files |= render.rendered(sections, document_path, file.name)
         write_files(files, force=force)
     if report.as_json:
-        report.json({"ok": True, "files": [str(p) for p in files], **render.as_json(outcome)})
+        report.json(
+            {"ok": True, "files": [str(p) for p in files], **render.as_json(outcome, found)}
+        )
         return
     _print(outcome, found, network.notices)
     for path, content in files.items():
         click.echo(f"{path}  {len(content):,} bytes")
-
-
-def _request(factorize: str, budget: str | None, ranks: str | None, retrain: bool) -> Request:
-    """Return what the options ask for; raises CompileError with everything wrong in them."""
-    problems: list[Diagnostic] = []
-
-    def read(parse: Callable[[], T]) -> T | None:
-        try:
-            return parse()
-        except CompileError as error:
-            problems.extend(error.diagnostics)
-            return None
-
-    names = [] if factorize == _ALL else [n.strip() for n in factorize.split(",") if n.strip()]
-    schemes = read(lambda: schemes_named(names, retrain=retrain)) or ()
-    bound = None if budget is None else read(lambda: parse_budget(budget))
-    known = known_schemes(retrain=retrain)
-    rule = None if ranks is None else read(lambda: parse_rule(ranks, known))
-    if problems:
-        raise CompileError(problems)
-    return Request(schemes=schemes, budget=bound, ranks=rule)
 
 
 def _check_paths(
@@ -219,27 +266,34 @@ def _check_paths(
         raise click.UsageError(f"{file.name} holds its weights: give no --weights and no --seed")
 
 
-def _explained(outcome: Outcome, label: str) -> Section:
-    section = document.explanation(outcome, label)
-    if section is None:
-        known = ", ".join(d.place.label for d in outcome.decisions[:10])
-        reason = next((r.reason for r in outcome.refused if r.label == label), None)
-        raise CompileError(
+def _check_labels(graph: Graph, explained: Sequence[str]) -> None:
+    """Raise CompileError (CNN301) for labels to explain that no scheme looks at."""
+    found, refused = places(graph, {})
+    known = [use.label for place in found for use in place.uses] + [r.label for r in refused]
+    others = {node.label for node in graph.nodes}
+    problems = []
+    for label in explained:
+        if label in known:
+            continue
+        near = get_close_matches(label[:100], known, n=1)
+        listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+        problems.append(
             Diagnostic(
                 code="CNN301",
-                message=f"{label} is {reason}"
-                if reason
-                else f"no scheme looks at a layer {label!a}",
-                help=f"layers are {known}{', ...' if len(outcome.decisions) > 10 else ''}",
+                message=f"no scheme looks at a layer {label[:100]!a}"
+                if label in others
+                else f"there is no layer {label[:100]!a}",
+                help=f"did you mean {near[0]}?" if near else f"layers are {listed}",
             )
         )
-    return section
+    if problems:
+        raise CompileError(problems)
 
 
 def _print(outcome: Outcome, found: list[Section], notices: tuple[str, ...]) -> None:
     changed = sum(d.is_changed for d in outcome.decisions)
     sections = [
-        Section("", (), document.layers(outcome, changed=True) if changed else None),
+        Section("", (), document.layers(outcome) if changed else None),
         Section(
             "",
             (
@@ -258,5 +312,7 @@ def _print(outcome: Outcome, found: list[Section], notices: tuple[str, ...]) -> 
     click.echo(f"{outcome.label.value}: {document.MEANING[outcome.label]}")
     if slower := document.slower_text(outcome):
         click.echo(f"note: {slower}")
+    if outcome.reused:
+        click.echo(f"note: {outcome.reused} results are those of earlier runs")
     for notice in notices:
         click.echo(f"note: {notice}")

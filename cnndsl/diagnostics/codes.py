@@ -76,6 +76,7 @@ CODES: dict[str, str] = {
     "CNN653": "a rank is out of range",
     "CNN654": "a scheme does not apply to a layer",
     "CNN655": "a rule for ranks, or a file of ranks, is wrong",
+    "CNN656": "a user's own measure of a network fails",
     "CNN661": "weights or inputs hold no usable numbers",
     # targets
     "CNN701": "the target is not built yet",

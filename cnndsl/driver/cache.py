@@ -23,7 +23,7 @@ def module_folder() -> Iterator[Path]:
 
     Numba unpickles what it finds beside a module, so nobody else may write there.
     """
-    folder = _own_folder()
+    folder = own_folder("modules")
     if folder is not None:
         yield folder
         _prune(folder)
@@ -44,11 +44,11 @@ def store(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def _own_folder() -> Path | None:
-    """Return the folder in $XDG_CACHE_HOME (or its default) if it is this user's alone."""
+def own_folder(name: str) -> Path | None:
+    """Return a folder in $XDG_CACHE_HOME/cnndsl (or its default) if it is this user's alone."""
     try:
         chosen = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-        folder = (Path(chosen) if chosen else Path.home() / ".cache") / "cnndsl" / "modules"
+        folder = (Path(chosen) if chosen else Path.home() / ".cache") / "cnndsl" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
     except (OSError, RuntimeError):

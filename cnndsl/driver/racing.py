@@ -7,7 +7,7 @@ read, too; so it is compiled once, and every run times all of it in turn.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -26,6 +26,7 @@ from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.layer import Layer
 from cnndsl.ir.graph import Graph, Input, Node, Output, Parameter, Value
 from cnndsl.passes.pipeline import optimize
+from cnndsl.types.extents import evaluate_extent
 from cnndsl.types.tensor import DType, TensorType
 from cnndsl.weights.initialize import initialize
 
@@ -65,24 +66,32 @@ def predicted_s(races: Sequence[Race]) -> list[tuple[float, ...]]:
     layers, and compare, but tell no time on this machine.
     """
     graph = _network(races)
-    work = planned_work(optimize(graph).graph)
-    cycles: dict[str, float] = {}
+    seconds = step_seconds(graph, optimize(graph).graph, {})
+    return [
+        tuple(sum(seconds[label] for label in labels) for labels in runners)
+        for runners in _labels(races)
+    ]
+
+
+def step_seconds(graph: Graph, optimized: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Return the seconds of each node on one core, as the plan of the optimised graph has it.
+
+    Raises CompileError for what numba-cpu does not support.
+    """
+    work = planned_work(optimized)
+    seconds: dict[str, float] = {}
     for node in graph.nodes:
         done = work.get(node.label)
-        (read,) = graph.operand_types(node)
-        moved = 4 * (prod(read.at({})) + prod(node.output.type.at({})))
+        read = graph.operand_types(node)
+        moved = 4 * sum(prod(t.at(sizes)) for t in (*read, node.output.type))
         if done is not None and done.algorithm.startswith("f"):
             # Winograd's tiles overlap, and are written and read once more.
             moved *= 3
-        weights = 4 * sum(prod(s.shape) for s in node.op.parameters([read]))
-        macs = done.macs if done is not None else _number(graph, node)
-        cycles[node.label] = (
-            max(macs / _MACS_PER_CYCLE, (moved + weights) / _BYTES_PER_CYCLE) + _CYCLES_PER_STEP
-        )
-    return [
-        tuple(sum(cycles[label] for label in labels) / _CYCLES_PER_SECOND for labels in runners)
-        for runners in _labels(races)
-    ]
+        weights = 4 * sum(prod(s.shape) for s in node.op.parameters(read))
+        macs = done.macs if done is not None else evaluate_extent(graph.macs(node), sizes)
+        busy = max(macs / _MACS_PER_CYCLE, (moved + weights) / _BYTES_PER_CYCLE)
+        seconds[node.label] = (busy + _CYCLES_PER_STEP) / _CYCLES_PER_SECOND
+    return seconds
 
 
 def measured_s(
@@ -155,9 +164,3 @@ def _labels(races: Sequence[Race]) -> Iterator[list[list[str]]]:
 
 def _label(race: int, runner: int, position: int) -> str:
     return f"race{race}.runner{runner}.step{position}"
-
-
-def _number(graph: Graph, node: Node) -> int:
-    macs = graph.macs(node)
-    assert isinstance(macs, int), "a size is open"
-    return macs

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 from cnndsl.analysis.cost import Cost
+from cnndsl.diagnostics import Span
 from cnndsl.factorize.factors import layer_cost
 from cnndsl.factorize.layer import Layer, layer_of, refusal_of_op
 from cnndsl.factorize.rewrite import Key, owner
 from cnndsl.factorize.scheme import Label, RankLimit, Ranks, Scheme
 from cnndsl.factorize.schemes.cp import Cp3, Cp4
+from cnndsl.factorize.schemes.stacked import Stacked
 from cnndsl.ir.graph import Graph
 from cnndsl.types.extents import Extent
+
+T = TypeVar("T")
 
 LANES = 16
 """Channels that a vector of AVX-512 holds: a rank that fills vectors costs no time for nothing."""
@@ -27,10 +32,14 @@ _MOST_RANKS_ITERATED = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A layer in its place: all nodes that share its tensors, and the facts about each."""
+    """A layer in its place: all nodes that share its tensors, and the facts about each.
+
+    `origin` is where a program has it: for all uses of a block the same.
+    """
 
     key: Key
     uses: tuple[Layer, ...]
+    origin: Span | None = None
 
     @property
     def label(self) -> str:
@@ -101,14 +110,17 @@ def places(graph: Graph, sizes: Mapping[str, int]) -> tuple[list[Place], list[Re
     Costs hold for `sizes`, which are those of all symbols but the batch's.
     """
     found: dict[Key, list[Layer]] = {}
+    origins: dict[Key, Span | None] = {}
     refused: list[Refused] = []
     for node in graph.nodes:
         layer = layer_of(graph, node, sizes)
         if layer is not None:
             found.setdefault(node.params, []).append(layer)
+            origins.setdefault(node.params, node.span)
         elif (reason := refusal_of_op(node.op)) is not None:
             refused.append(Refused(node.label, "", reason))
-    return [Place(key=key, uses=tuple(uses)) for key, uses in found.items()], refused
+    layers = [Place(key=key, uses=tuple(uses), origin=origins[key]) for key, uses in found.items()]
+    return layers, refused
 
 
 def known(*extents: Extent) -> int:
@@ -135,10 +147,14 @@ def ranks_to_try(place: Place, scheme: Scheme) -> Iterator[Ranks]:
         RankLimit(found[0].name, min(limit.maximum for limit in found))
         for found in zip(*limits, strict=True)
     ]
-    most = _MOST_RANKS if len(joint) < 2 else _MOST_RANKS_EACH
-    if isinstance(scheme, Cp3 | Cp4):
-        most = _MOST_RANKS_ITERATED
     dense = place.dense
+    if isinstance(scheme, Cp3 | Cp4 | Stacked):
+        # One number for all ranks.
+        alike = [tuple(min(r, limit.maximum) for limit in joint) for r in _steps(_largest(joint))]
+        cheaper = [r for r in alike if chain_cost_of(place, scheme, r).is_lower(dense)]
+        yield from _thinned(cheaper, _MOST_RANKS_ITERATED)
+        return
+    most = _MOST_RANKS if len(joint) < 2 else _MOST_RANKS_EACH
     # The cheapest first: where all other ranks are least, one grows as long as that saves.
     axes = []
     for axis, limit in enumerate(joint):
@@ -163,8 +179,12 @@ def _steps(maximum: int) -> list[int]:
     return found if found[-1] == maximum else [*found, maximum]
 
 
-def _thinned(ranks: list[int], most: int) -> list[int]:
+def _largest(limits: Sequence[RankLimit]) -> int:
+    return max(limit.maximum for limit in limits)
+
+
+def _thinned(ranks: list[T], most: int) -> list[T]:
     """Return so many of the ranks at most, the largest among them, spread evenly."""
     if len(ranks) <= most:
         return ranks
-    return sorted({ranks[round(i * (len(ranks) - 1) / (most - 1))] for i in range(most)})
+    return [ranks[round(i * (len(ranks) - 1) / (most - 1))] for i in range(most)]

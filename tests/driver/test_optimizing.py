@@ -20,9 +20,11 @@ from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.optimizing.render import as_json, rendered
 from cnndsl.driver.optimizing.request import Request, schemes_named
+from cnndsl.driver.optimizing.whole import predicted_s
 from cnndsl.driver.samples import random_inputs
 from cnndsl.factorize.candidates import known
 from cnndsl.factorize.choosing.budget import parse_budget
+from cnndsl.factorize.choosing.choose import chosen, within
 from cnndsl.factorize.scheme import Label
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -103,6 +105,23 @@ def test_a_planted_rank_is_found_and_costs_nothing(graph: Graph, weights: dict[s
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_what_the_whole_takes_is_what_its_layers_take() -> None:
+    """Batch norms are folded, activations fused: convolutions and the pool are what is left."""
+    head = "network net\ninput x: float32[N, 32, H = 24, W = 24]\n"
+    plain, normed = (
+        graph_of(f"output y = x -> conv3x3(48){extra} -> relu -> maxpool2x2\n", head)
+        for extra in ("", " -> bn")
+    )
+    both = [predicted_s(g) for g in (plain, normed)]
+    assert both[0] == both[1]
+    outcome = optimize(normed, initialize(normed, 0), request("macs=0.5x", "spatial_svd"))
+    (d,) = outcome.decisions
+    assert d.predicted_s is not None
+    assert outcome.predicted_s is not None
+    changed = d.predicted_s[1] - d.predicted_s[0]
+    assert outcome.predicted_s[1] - outcome.predicted_s[0] == pytest.approx(changed)
+
+
 def test_errors_are_those_of_the_tensors(halved: Outcome) -> None:
     for d in halved.decisions:
         if d.decomposition is not None:
@@ -142,6 +161,40 @@ def test_the_program_keeps_its_head_and_its_blocks(
     expected = run(outcome.graph, inputs, outcome.weights)["scores"]
     actual = run(made.graph, inputs, read(tmp_path / "small.safetensors"))["scores"]
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_block_that_is_used_often_stays_one_block(tmp_path: Path) -> None:
+    """Each use would have the scheme of its own weights: of low rank down, or across channels."""
+    source = tmp_path / "net.cnn"
+    source.write_text(
+        "network net\ninput image: float32[N, 16, H = 12, W = 12]\n"
+        "block unit(width) = conv3x3(width) -> relu\n"
+        "output y = image -> unit(16) ** 12 -> global_avgpool -> dense(4)\n"
+    )
+    network = read_network(source, Choice({}), with_weights=True)
+    rng = np.random.default_rng(0)
+    weights = initialize(network.graph, 0)
+    for i, name in enumerate(n for n in weights if n.endswith("conv3x3.weight")):
+        u, v = rng.standard_normal((48, i + 1)), rng.standard_normal((i + 1, 48))
+        planted = (u @ v).reshape(16, 3, 16, 3).transpose(2, 0, 1, 3)
+        if i % 3 == 0:
+            rows = rng.standard_normal((16, 5)) @ rng.standard_normal((5, 144))
+            planted = rows.reshape(16, 16, 3, 3)
+        weights[name] = (planted / planted.std() / 12).astype(np.float32)
+    asked = request("macs=0.4x", "spatial_svd", "channel_output")
+    outcome = optimize(network.graph, weights, asked)
+    schemes = {d.chosen.name for d in outcome.decisions if d.is_changed}
+    assert len(schemes) == 1
+    assert len({d.chosen.ranks for d in outcome.decisions if d.is_changed}) > 2
+    after = summarize(outcome.graph).macs
+    assert known(after) <= 0.4 * known(summarize(network.graph).macs)
+    text = written(outcome, network, tmp_path / "small.cnn")[tmp_path / "small.cnn"].decode()
+    assert text.count("block ") <= 2, text
+    # Free to take any scheme, they differ.
+    free = [replace(p, origin=None) for p in outcome.problem.places]
+    loose = replace(outcome.problem, places=tuple(free))
+    picked = chosen(loose, within(loose, asked.budget))  # type: ignore[arg-type]
+    assert len({c.name for c in picked if c.scheme is not None}) > 1
 
 
 def test_a_model_becomes_a_smaller_model(tmp_path: Path, weights: dict[str, Array]) -> None:

@@ -12,13 +12,14 @@ from elaborate.elaborating import graph_of
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.calibration import Inputs
-from cnndsl.driver.optimizing import timing
-from cnndsl.driver.optimizing.calibrate import held_out, read_calibration
+from cnndsl.driver.optimizing import timing, whole
+from cnndsl.driver.optimizing.document import totals
 from cnndsl.driver.optimizing.network import Network, written
 from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.optimizing.request import Request, known_schemes, schemes_named
 from cnndsl.driver.optimizing.rules import parse_rule
+from cnndsl.driver.optimizing.samples import held_out, read_calibration
 from cnndsl.driver.racing import Race, measured_s, predicted_s
 from cnndsl.factorize.choosing.budget import parse_budget
 from cnndsl.factorize.layer import Layer
@@ -127,7 +128,7 @@ def test_a_budget_may_cost_more_than_the_error_allows(
         optimize(graph, weights, asked(max_error=0.1))
 
 
-@pytest.mark.parametrize("rule", ["energy=0.7", "ratio=2"])
+@pytest.mark.parametrize("rule", ["energy=0.7", "ratio=2", "rate=3"])
 def test_rules_choose_the_ranks(graph: Graph, weights: dict[str, Array], rule: str) -> None:
     outcome = optimize(graph, weights, asked("channel_output", rule=rule))
     changed = [d for d in outcome.decisions if d.is_changed]
@@ -135,6 +136,8 @@ def test_rules_choose_the_ranks(graph: Graph, weights: dict[str, Array], rule: s
     for d in changed:
         if rule == "ratio=2":
             assert d.chosen.cost.macs <= d.dense.cost.macs / 2
+        elif rule == "rate=3":
+            assert d.chosen.cost.params <= d.dense.cost.params / 3
         else:
             # The least rank that keeps so much.
             assert d.chosen.error is not None
@@ -164,6 +167,7 @@ def test_calibration_data_are_checked(graph: Graph, tmp_path: Path) -> None:
         ("conv3x3_2 channel_output 16", "CNN653", "no cheaper"),
         ("conv3x3 dense_svd 2", "CNN654", "does not apply"),
         ("conv3x4 spatial_svd 2", "CNN655", "no layer"),
+        ("conv3x3 tucker2 2x2", "CNN655", "none of the schemes that are allowed"),
     ],
 )
 def test_mistakes_in_a_file_of_ranks_are_located(
@@ -186,7 +190,7 @@ def test_a_file_of_ranks_is_read_as_a_whole(tmp_path: Path) -> None:
         parse_rule(str(path), known_schemes(retrain=False))
     assert [d.span.line for d in caught.value.diagnostics if d.span] == [1, 2, 3, 5]
     assert {d.code for d in caught.value.diagnostics} == {"CNN655"}
-    for rule in ("energy=2", "ratio=x", "energi=0.9", "nothing"):
+    for rule in ("energy=2", "ratio=x", "energi=0.9", "nothing", "usual", "rate=1", "energy=nan"):
         with pytest.raises(CompileError) as caught:
             parse_rule(rule, known_schemes(retrain=False))
         assert caught.value.diagnostics[0].code == "CNN655"
@@ -213,7 +217,7 @@ def contest(seconds: Callable[[Race], tuple[float, ...]]) -> Callable[..., list[
 
 
 def test_what_is_not_faster_is_not_done(
-    graph: Graph, weights: dict[str, Array], monkeypatch: pytest.MonkeyPatch
+    graph: Graph, weights: dict[str, Array], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On this clock 16 -> 16 channels gain from few ranks, the others from nothing."""
 
@@ -223,7 +227,9 @@ def test_what_is_not_faster_is_not_done(
         gains = race.layer.in_channels == race.layer.out_channels and first.out_channels <= 4
         return (1.0, 0.5 if gains else 0.99)
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(timing, "measured_s", contest(seconds))
+    monkeypatch.setattr(whole, "measured_s", lambda *_, **__: (5.0, 4.0))
     request = Request(schemes=schemes_named(FAST), budget=parse_budget("macs=0.75x"))
     believed = optimize(graph, weights, request)
     measured = optimize(
@@ -236,6 +242,8 @@ def test_what_is_not_faster_is_not_done(
     assert changed.place.label == "conv3x3_2"
     assert changed.chosen.ranks[0] <= 4
     assert changed.measured_s == (1.0, 0.5)
+    assert ("all of it, measured, ms", "5000.000", "4000.000", "0.800x") in totals(measured).rows
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
     monkeypatch.setattr(timing, "measured_s", contest(lambda race: (1.0, 1.0)))
     with pytest.raises(CompileError, match="cannot be met") as caught:
         optimize(
@@ -269,6 +277,19 @@ def test_chains_are_timed_beside_the_layer() -> None:
     ((own, few, many),) = measured_s([Race(RACE_LAYER, chains)], threads=1, runs=10)
     assert 0 < few < many
     assert few < 2 * own
+
+
+@pytest.mark.slow
+def test_networks_are_timed_in_turns() -> None:
+    head = "network net\ninput x: float32[N, 32, H = 24, W = 24]\n"
+    large, small = (graph_of(f"output y = x -> conv3x3({n})\n", head) for n in (512, 16))
+    pairs = [(g, initialize(g, 0)) for g in (large, small)]
+    before, after = whole.measured_s(pairs, threads=1, runs=10)
+    assert 0 < after < before / 4
+    predicted = [whole.predicted_s(g) for g in (large, small)]
+    assert predicted[0] is not None
+    assert predicted[1] is not None
+    assert 0 < predicted[1] < predicted[0] / 4
 
 
 def test_a_budget_of_time_is_kept_as_the_plan_has_it() -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cnndsl.backends.reference.run import check_inputs
-from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.calibration import Inputs
-from cnndsl.driver.optimizing.calibrate import MOST_SAMPLES, read_calibration
+from cnndsl.driver.optimizing.kept import Kept
 from cnndsl.driver.optimizing.optimize import optimize as run
 from cnndsl.driver.optimizing.outcome import Outcome
-from cnndsl.driver.optimizing.request import ACCEPT, Request, known_schemes, schemes_named
-from cnndsl.driver.optimizing.rules import parse_rule
-from cnndsl.factorize.choosing.budget import parse_budget
+from cnndsl.driver.optimizing.problems import Problems
+from cnndsl.driver.optimizing.request import ACCEPT, read_request
+from cnndsl.driver.optimizing.samples import (
+    MOST_SAMPLES,
+    finite,
+    not_finite,
+    read_calibration,
+)
+from cnndsl.driver.optimizing.survey import check
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
@@ -33,31 +39,52 @@ def optimize(
     ranks: str | None = None,
     calibrate: Array | Path | Iterable[Path] | None = None,
     retrain: bool = False,
+    between: str | None = None,
     accept: str = "any",
     threads: int | None = None,
+    resume: Path | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Return a cheaper network: `graph`, `weights` and what was decided for each layer.
 
-    `weights` are by the names of the graph's parameters; with `retrain` there are none. `budget`,
-    `max_error` and `ranks` are as on the command line. `good_enough` gets a network and its weights
-    and tells whether they may be accepted, by any measure: as much is saved as it allows.
-    `calibrate` is a batch of inputs, or files and folders of them. Raises CompileError.
+    `weights` are by the names of the graph's parameters; with `retrain` there are none. `schemes`,
+    `budget`, `max_error`, `ranks`, `between`, `accept`, `threads` and the folder `resume` are as on
+    the command line. `good_enough` gets a network and its weights and tells whether they may be
+    accepted, by any measure: as much is saved as it allows. `calibrate` is a batch of inputs, or
+    files and folders of them. The outcome is written with its `save` and `save_report`.
+
+    Raises CompileError with all that is wrong, and ValueError for arguments that exclude each
+    other.
     """
     if budget is None and max_error is None and ranks is None and good_enough is None:
         raise ValueError("give a budget, a max_error, good_enough, or a rule for ranks")
     if accept not in ACCEPT:
         raise ValueError(f"accept is {' or '.join(ACCEPT)}, not {accept!r}")
-    request = Request(
-        schemes=schemes_named(schemes, retrain=retrain),
-        budget=None if budget is None else parse_budget(budget),
+    if between is not None and not retrain:
+        raise ValueError("between is for architectures that are to be trained: retrain=True")
+    if calibrate is not None and retrain:
+        raise ValueError("calibrate fits weights, and retrain keeps none")
+    if max_error is not None and not max_error > 0:
+        raise ValueError(f"max_error is above zero, not {max_error}")
+    problems = Problems()
+    request = replace(
+        read_request(
+            problems,
+            schemes=schemes,
+            budget=budget,
+            ranks=ranks,
+            between=between,
+            retrain=retrain,
+        ),
         max_error=max_error,
         good_enough=good_enough,
-        ranks=None if ranks is None else parse_rule(ranks, known_schemes(retrain=retrain)),
         accept=accept,
         threads=threads,
     )
-    return run(graph, weights or {}, request, _data(graph, calibrate), notify)
+    problems.read(lambda: check(graph, weights or {}, request))
+    data = problems.read(lambda: _data(graph, calibrate))
+    problems.check()
+    return run(graph, weights or {}, request, data or (), Kept(resume), notify)
 
 
 def _data(graph: Graph, given: Array | Path | Iterable[Path] | None) -> tuple[Inputs, ...]:
@@ -69,8 +96,7 @@ def _data(graph: Graph, given: Array | Path | Iterable[Path] | None) -> tuple[In
         raise ValueError("an array is for a network of one input; give .npz files for more")
     name = graph.inputs[0].value.name
     check_inputs(graph, {name: given})
-    if not np.isfinite(given).all():
-        message = f"the calibration data for {name} hold NaN or infinities"
-        raise CompileError(Diagnostic(code="CNN803", message=message))
+    if not finite(given):
+        raise not_finite(name)
     samples = given[:MOST_SAMPLES]
     return tuple({name: samples[i : i + _BATCH]} for i in range(0, len(samples), _BATCH))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 
-from cnndsl.diagnostics import CompileError, Diagnostic
-from cnndsl.driver.calibration import Inputs, batches, expand
+from cnndsl.driver.calibration import Inputs
+from cnndsl.driver.optimizing.kept import NONE_KEPT, Kept
+from cnndsl.driver.optimizing.samples import fitted_to, held_out
 from cnndsl.factorize.candidates import Candidate, Place
 from cnndsl.factorize.channels import ChannelMoments
 from cnndsl.factorize.collect import Collector, refusal_to_collect
@@ -27,60 +28,12 @@ from cnndsl.ops.activation import Relu
 from cnndsl.ops.base import Array
 from cnndsl.ops.norm import BatchNorm
 
-MOST_SAMPLES = 128
-"""Samples that are looked at; what a layer's inputs have in common shows in fewer."""
-
 POSITIONS = 256
 """Output positions looked at in each sample."""
 
 _ROWS_EACH = 2
 """Rows that must be seen for each of the numbers that an output sees. A kernel that is fitted to
 fewer than there are weights for each output answers for these rows, and for nothing else."""
-
-_BATCH = 8
-_FEW = 8
-
-
-def read_calibration(graph: Graph, paths: Sequence[Path]) -> tuple[Inputs, ...]:
-    """Return the inputs of files and folders, a few samples at a time.
-
-    Raises CompileError (CNN204, CNN801, CNN803), the last for numbers that are NaN or infinite.
-    """
-    found: list[Inputs] = []
-    taken = 0
-    for inputs in batches(graph, expand(paths), lambda _: _BATCH):
-        for name, array in inputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise CompileError(
-                    Diagnostic(
-                        code="CNN803",
-                        message=f"the calibration data for {name} hold NaN or infinities",
-                        help="leave out the samples that have them",
-                    )
-                )
-        found.append({name: array[: MOST_SAMPLES - taken] for name, array in inputs.items()})
-        taken += len(next(iter(found[-1].values())))
-        if taken >= MOST_SAMPLES:
-            break
-    return tuple(found)
-
-
-def fitted_to(data: Sequence[Inputs]) -> list[Inputs]:
-    """Return the samples that layers are fitted to: of each four the first three."""
-    return [{n: a[np.arange(len(a)) % 4 != 3] for n, a in inputs.items()} for inputs in data]
-
-
-def held_out(data: Sequence[Inputs]) -> list[Inputs]:
-    """Return the samples that tell the error: of each four the last one; all if there are few."""
-    if count(data) < _FEW:
-        return list(data)
-    held = [{n: a[3::4] for n, a in inputs.items()} for inputs in data]
-    return [inputs for inputs in held if count([inputs])]
-
-
-def count(data: Sequence[Inputs]) -> int:
-    """Return how many samples there are."""
-    return sum(len(next(iter(inputs.values()))) for inputs in data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +83,7 @@ def follow(
     data: Sequence[Inputs],
     picked: Mapping[Key, tuple[Place, Candidate]],
     thorough: bool,
+    kept: Kept = NONE_KEPT,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Followed:
     """Take the chosen layers apart in the order in which they run, and return what comes out.
@@ -140,7 +94,7 @@ def follow(
     those of what it gets did. If `thorough`, factors are improved together, and fitted to what a
     ReLU behind them lets through, which takes longer.
     """
-    walk = _Walk(graph, weights, data, picked, thorough, notify)
+    walk = _Walk(graph, weights, data, picked, thorough, kept, notify)
     for node in graph.nodes:
         walk.step(node)
     return Followed(walk.decompositions, walk.norms, walk.errors())
@@ -156,12 +110,14 @@ class _Walk:
         data: Sequence[Inputs],
         picked: Mapping[Key, tuple[Place, Candidate]],
         thorough: bool,
+        kept: Kept,
         notify: Callable[[str], None],
     ) -> None:
         self._graph = graph
         self._weights = weights
         self._picked = picked
         self._thorough = thorough
+        self._kept = kept
         self._notify = notify
         self._last = {name: node for node in graph.nodes for name in node.inputs}
         fitted, held = fitted_to(data), held_out(data)
@@ -217,10 +173,14 @@ class _Walk:
             weight, *bias = (self._weights[n] for n in node.params)
             own = layer, weight, bias[0] if bias else None, candidate.ranks
             statistics = self._statistics(layer, name, made)
-            self.decompositions[node.params] = (
-                scheme.decompose(*own, statistics)
-                if statistics is None or not self._thorough
-                else reconstruct(scheme, *own, statistics, self._rectifier(node, layer))
+            if statistics is None or not self._thorough:
+                rectifier, make = None, partial(scheme.decompose, *own, statistics)
+            else:
+                rectifier = self._rectifier(node, layer)
+                make = partial(reconstruct, scheme, *own, statistics, rectifier)
+            given = (*own[1:3], statistics, rectifier, self._thorough)
+            self.decompositions[node.params] = self._kept.decomposition(
+                scheme, layer, candidate.ranks, given, make
             )
         found = self.decompositions[node.params]
         for batch, values in enumerate(self._changed):

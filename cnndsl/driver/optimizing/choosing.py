@@ -13,6 +13,7 @@ from cnndsl.driver.optimizing.survey import Survey
 from cnndsl.driver.optimizing.timing import Clock, Contest, planned
 from cnndsl.driver.racing import GAIN
 from cnndsl.factorize.candidates import Candidate, known
+from cnndsl.factorize.choosing.alike import alike
 from cnndsl.factorize.choosing.budget import Quantity
 from cnndsl.factorize.choosing.choose import Problem, amount, chosen, ladder, within
 from cnndsl.factorize.choosing.option import Choice, Unreachable, cheapest
@@ -30,7 +31,8 @@ class Chooser:
     """Chooses, and remembers what was timed.
 
     `measured` has the seconds of layers and of chains beside them, `slower` the candidates of each
-    layer that were not faster, by the plan or the clock. `is_good` builds a choice and tells
+    layer that were not faster, by the plan or the clock. `rest_s` are the seconds of what is no
+    layer, where a budget bounds seconds. `is_good` builds a choice and tells
     whether the network is good enough, where the request bounds that.
     """
 
@@ -39,18 +41,20 @@ class Chooser:
         graph: Graph,
         sizes: Mapping[str, int],
         looked: Survey,
+        rest_s: float,
         request: Request,
         is_good: Callable[[Sequence[Candidate]], bool],
+        clock: Clock | None,
         notify: Callable[[str], None],
     ) -> None:
-        self.problem = _problem(graph, sizes, looked, request.quantity)
+        self.problem = _problem(graph, sizes, looked, request.quantity, rest_s)
         self.measured: dict[Contest, tuple[float, float]] = {}
         self._predicted: dict[Contest, tuple[float, float]] = {}
         self.slower: dict[Key, list[Candidate]] = defaultdict(list)
         self._request = request
         self._is_good = is_good
         self._notify = notify
-        self._clock = Clock(request.threads, notify=notify)
+        self._clock = clock
 
     def picked(self, choice: Choice) -> list[Candidate]:
         """Return the candidate of each layer."""
@@ -93,24 +97,37 @@ class Chooser:
             )
 
     def _once(self) -> Choice:
-        request, problem = self._request, self.problem
+        """Choose from what is left, with one scheme for each layer of a block."""
+        request = self._request
         if request.budget is not None:
+            budget = request.budget
             try:
-                return within(problem, request.budget)
+                return self._solved(lambda problem: within(problem, budget))
             except Unreachable as error:
-                raise CompileError(self._unmet(error.least + problem.rest)) from None
+                raise CompileError(self._unmet(error.least + self.problem.rest)) from None
         if request.max_error is not None or request.good_enough is not None:
-            return self._good_enough()
-        return cheapest(problem.groups)
+            halfway, _ = alike(self.problem, lambda problem: _middle(ladder(problem)))
+            return self._in_own_problem(halfway, self._good_enough(halfway))
+        return self._solved(lambda problem: cheapest(problem.groups))
 
-    def _good_enough(self) -> Choice:
+    def _solved(self, solve: Callable[[Problem], Choice]) -> Choice:
+        return self._in_own_problem(*alike(self.problem, solve))
+
+    def _in_own_problem(self, restricted: Problem, choice: Choice) -> Choice:
+        """Return a choice among some of the candidates as one among all of them."""
+        return tuple(
+            found.index(c)
+            for found, c in zip(self.problem.candidates, chosen(restricted, choice), strict=True)
+        )
+
+    def _good_enough(self, problem: Problem) -> Choice:
         """Return the cheapest choice on the ladder that is good enough: the cheaper, the worse."""
-        steps = ladder(self.problem)
+        steps = ladder(problem)
         low, high = 0, len(steps)
         while high - low > 1:
             middle = (low + high) // 2
             self._notify(f"trying step {middle} of {len(steps) - 1}")
-            good = self._is_good(self.picked(steps[middle]))
+            good = self._is_good(chosen(problem, steps[middle]))
             low, high = (middle, high) if good else (low, middle)
         return steps[low]
 
@@ -119,15 +136,14 @@ class Chooser:
 
         So is what would cost about as much; all of its scheme, unless `patient`.
         """
-        by_clock = self._request.accept == "measured"
-        known, gain = (self.measured, GAIN) if by_clock else (self._predicted, 1.0)
+        known, gain = (self._predicted, 1.0) if self._clock is None else (self.measured, GAIN)
         pairs = [
             (place, candidate)
             for place, candidate in zip(self.problem.places, self.picked(choice), strict=True)
             if candidate.scheme is not None
             and (place.key, candidate.name, candidate.ranks) not in known
         ]
-        timed = self._clock.time(pairs) if by_clock else planned(pairs)
+        timed = planned(pairs) if self._clock is None else self._clock.time(pairs)
         for (place, c), times in zip(pairs, timed, strict=True):
             known[place.key, c.name, c.ranks] = times
         done = True
@@ -151,11 +167,12 @@ class Chooser:
         return done and not retimed
 
     def _retimed(self, found: tuple[Candidate, ...], key: Key) -> tuple[Candidate, ...]:
-        """Return candidates with measured seconds where they are known."""
-        if self._request.quantity is not Quantity.LATENCY:
+        """Return candidates with measured seconds where they are known, beside the layer's."""
+        own = found[0].seconds
+        if self._request.quantity is not Quantity.LATENCY or own is None:
             return found
         return tuple(
-            replace(c, seconds=times[1])
+            replace(c, seconds=own * times[1] / times[0])
             if (times := self.measured.get((key, c.name, c.ranks))) is not None
             else c
             for c in found
@@ -198,6 +215,10 @@ class Chooser:
         )
 
 
+def _middle(steps: Sequence[Choice]) -> Choice:
+    return steps[len(steps) // 2]
+
+
 def amount_text(amount: float, quantity: Quantity) -> str:
     """Return an amount of a quantity as people read it."""
     if quantity is Quantity.LATENCY:
@@ -205,10 +226,12 @@ def amount_text(amount: float, quantity: Quantity) -> str:
     return f"{round(amount):_} {quantity.unit}"
 
 
-def _problem(graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity) -> Problem:
+def _problem(
+    graph: Graph, sizes: Mapping[str, int], looked: Survey, quantity: Quantity, rest_s: float
+) -> Problem:
     """Return what there is to choose from; the rest is what no choice changes."""
     summary = summarize(graph, sizes)
-    rest = 0.0
+    rest = rest_s
     if quantity is not Quantity.LATENCY:
         whole = {
             Quantity.MACS: known(summary.macs),

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from cnndsl.analysis.sizes import required_sizes
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.calibration import Inputs
 from cnndsl.driver.figures import figures_if_planned
-from cnndsl.driver.optimizing.calibrate import count, fitted_to, follow, held_out, observe
+from cnndsl.driver.optimizing import whole
+from cnndsl.driver.optimizing.calibrate import follow, observe
 from cnndsl.driver.optimizing.choosing import Chooser
+from cnndsl.driver.optimizing.kept import NONE_KEPT, Kept
+from cnndsl.driver.optimizing.latency import timed
 from cnndsl.driver.optimizing.outcome import Decision, Outcome
 from cnndsl.driver.optimizing.request import Request
+from cnndsl.driver.optimizing.samples import count, fitted_to, held_out
 from cnndsl.driver.optimizing.survey import (
     Survey,
-    require_weights,
+    check,
     survey,
     tensors_of,
     watched,
 )
-from cnndsl.driver.optimizing.timing import predicted
+from cnndsl.driver.optimizing.timing import Clock, predicted
 from cnndsl.factorize.candidates import Candidate, Place, Refused, places
 from cnndsl.factorize.choosing.budget import Quantity
 from cnndsl.factorize.decompose import WeightScheme
@@ -37,6 +41,7 @@ def optimize(
     weights: Mapping[str, Array],
     request: Request,
     data: Sequence[Inputs] = (),
+    kept: Kept = NONE_KEPT,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Return a cheaper network and what was decided; raises CompileError.
@@ -53,20 +58,20 @@ def optimize(
                 help="give them with --calibrate",
             )
         )
-    sizes = {**dict(graph.usual_sizes), **dict.fromkeys(graph.batch_symbols, 1)}
-    sizes = required_sizes(graph, sizes, "count what layers cost")
-    require_weights(graph, weights, request.schemes)
+    sizes = check(graph, weights, request)
     statistics: Mapping[Key, Statistics] = {}
     if data:
         looked_at = watched(places(graph, sizes)[0], request.schemes)
         statistics = observe(graph, weights, fitted_to(data), looked_at, notify)
-    looked = survey(graph, weights, request, sizes, statistics, notify)
+    looked = survey(graph, weights, request, sizes, statistics, kept, notify)
     statistics = {}
+    clock = Clock(request.threads, notify=notify) if request.accept == "measured" else None
+    rest_s = 0.0
     if request.quantity is Quantity.LATENCY:
-        looked = _timed(looked, notify)
+        looked, rest_s = timed(graph, weights, looked, clock, notify)
 
     def build(picked: Sequence[Candidate], thorough: bool = False) -> Built:
-        return _built(graph, weights, data, looked.places, picked, thorough, notify)
+        return _built(graph, weights, data, looked.places, picked, thorough, kept, notify)
 
     def is_good(picked: Sequence[Candidate]) -> bool:
         built = build(picked)
@@ -77,7 +82,7 @@ def optimize(
         made = rewrite(graph, {**weights, **built.norms}, built.replacements)
         return request.good_enough(made.graph, made.weights)
 
-    chooser = Chooser(graph, sizes, looked, request, is_good, notify)
+    chooser = Chooser(graph, sizes, looked, rest_s, request, is_good, clock, notify)
     choice = chooser.choose()
     picked = chooser.picked(choice)
     built = build(picked)
@@ -87,7 +92,12 @@ def optimize(
     rewritten = rewrite(graph, {**weights, **built.norms}, built.replacements)
     if request.good_enough is not None and request.budget is not None:
         chooser.require(request.good_enough(rewritten.graph, rewritten.weights))
-    notify("measuring the network before and after")
+    times = None
+    if clock is not None and built.replacements:
+        networks = [(graph, weights), (rewritten.graph, rewritten.weights)]
+        times = _pair(whole.measured_s(networks, threads=request.threads, notify=notify))
+    notify("planning the network before and after")
+    planned = whole.predicted_s(graph), whole.predicted_s(rewritten.graph)
     return Outcome(
         request=request,
         before=graph,
@@ -101,6 +111,9 @@ def optimize(
         figures_after=figures_if_planned(rewritten.graph)[0],
         errors=built.errors,
         samples=count(held_out(data)),
+        predicted_s=None if planned[0] is None or planned[1] is None else (planned[0], planned[1]),
+        measured_s=times,
+        reused=kept.reused + (0 if clock is None else clock.reused),
     )
 
 
@@ -126,6 +139,7 @@ def _built(
     found: Sequence[Place],
     picked: Sequence[Candidate],
     thorough: bool,
+    kept: Kept,
     notify: Callable[[str], None],
 ) -> Built:
     chosen = {
@@ -138,7 +152,7 @@ def _built(
     errors: Mapping[str, float] = {}
     decomposing = all(isinstance(c.scheme, WeightScheme) for _, c in chosen.values())
     if data and decomposing:
-        followed = follow(graph, weights, data, chosen, thorough, notify)
+        followed = follow(graph, weights, data, chosen, thorough, kept, notify)
         decompositions |= followed.decompositions
         norms, errors = followed.norms, followed.errors
     replacements: dict[Key, Replacement] = {}
@@ -149,7 +163,13 @@ def _built(
             if key not in decompositions:
                 notify(f"decomposing {place.label}")
                 own = tensors_of(place, weights)
-                decompositions[key] = scheme.decompose(layer, *own, candidate.ranks)
+                decompositions[key] = kept.decomposition(
+                    scheme,
+                    layer,
+                    candidate.ranks,
+                    own,
+                    partial(scheme.decompose, layer, *own, candidate.ranks),
+                )
             made = decompositions[key]
             replacements[key] = Replacement(made.factors, made.tensors)
         else:
@@ -203,13 +223,3 @@ def _as_made(candidate: Candidate, made: Decomposition | None) -> Candidate:
         return candidate
     error = made.error if made.output_error is None else made.output_error
     return replace(candidate, error=error, label=made.label)
-
-
-def _timed(looked: Survey, notify: Callable[[str], None]) -> Survey:
-    """Return the survey with the plan's seconds for every candidate."""
-    timed = []
-    for place, candidates in zip(looked.places, looked.candidates, strict=True):
-        notify(f"planning {place.label}")
-        seconds = predicted(place, candidates)
-        timed.append(tuple(replace(c, seconds=s) for c, s in zip(candidates, seconds, strict=True)))
-    return replace(looked, candidates=tuple(timed))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from cnndsl.analysis.receptive_field import ValueField
 from cnndsl.driver.figures import Figures
 from cnndsl.driver.optimizing.request import Request
 from cnndsl.factorize.candidates import Candidate, Place, Refused
 from cnndsl.factorize.choosing.choose import Problem
 from cnndsl.factorize.choosing.option import Choice
 from cnndsl.factorize.scheme import Decomposition, Label
+from cnndsl.files import write_files
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
 
@@ -48,7 +51,9 @@ class Outcome:
     """The network before and after, what was decided, and the figures of both.
 
     `problem` and `choice` are what was chosen from, for plots. `errors` has, for each output,
-    ||y - y~|| / ||y|| on the calibration data, of so many `samples`.
+    ||y - y~|| / ||y|| on the calibration data, of so many `samples`. `predicted_s` are the seconds
+    of the whole network before and after as the plan has it, `measured_s` those on this machine,
+    where chains were measured; `reused` says how much was computed or timed by earlier runs.
     """
 
     request: Request
@@ -63,6 +68,9 @@ class Outcome:
     figures_after: Figures
     errors: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
+    predicted_s: tuple[float, float] | None = None
+    measured_s: tuple[float, float] | None = None
+    reused: int = 0
 
     @property
     def label(self) -> Label:
@@ -75,3 +83,44 @@ class Outcome:
     def ranks(self) -> frozenset[str]:
         """The labels of the layers whose channels are ranks: all of a chain but the last."""
         return frozenset(label for d in self.decisions for use in d.made for label in use[:-1])
+
+    def memory_of(self, decision: Decision) -> tuple[int | None, int | None]:
+        """Return the bytes alive at most while a layer runs, and while its chain does.
+
+        None where the plan has no figure: it was not made, or has the layer within another one.
+        """
+        uses = [use.label for use in decision.place.uses]
+        made = [label for use in decision.made for label in use] or uses
+        return _most_live(self.figures_before, uses), _most_live(self.figures_after, made)
+
+    def fields_of(self, decision: Decision) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return what a layer's first use sees of the input, for each axis, before and after."""
+        label = decision.place.uses[0].label
+        last = decision.made[0][-1] if decision.made else label
+        return _field(self.figures_before, label), _field(self.figures_after, last)
+
+    def save(self, output: Path, *, force: bool = False) -> None:
+        """Write the network: a program (.cnn) with its weights beside it, or a model (.onnx).
+
+        Raises CompileError.
+        """
+        from cnndsl.driver.optimizing.network import Network, written
+
+        write_files(written(self, Network(self.before, {}), output), force=force)
+
+    def save_report(self, output: Path, *, force: bool = False) -> None:
+        """Write the report: .html, or .md with its chart beside it. Raises CompileError."""
+        from cnndsl.driver.optimizing.document import document
+        from cnndsl.driver.optimizing.render import rendered
+
+        write_files(rendered(document(self), output, self.before.name), force=force)
+
+
+def _most_live(figures: Figures, labels: Sequence[str]) -> int | None:
+    found = [x.live_bytes for x in figures.layers if x.cost.label in labels]
+    return max((live for live in found if live is not None), default=None)
+
+
+def _field(figures: Figures, label: str) -> tuple[int, ...]:
+    field = next((x.field for x in figures.layers if x.cost.label == label), None)
+    return field.receptive_field_px if isinstance(field, ValueField) else ()

@@ -85,7 +85,7 @@ def _table(table: Table) -> Iterator[str]:
         yield "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>"
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
+def as_json(outcome: Outcome, explained: Sequence[Section] = ()) -> dict[str, Any]:
     """Return everything a script may want, as JSON values."""
     before, after = outcome.figures_before, outcome.figures_after
     return {
@@ -98,12 +98,27 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "planned_memory_bytes": [before.peak_memory_bytes, after.peak_memory_bytes],
         "errors": dict(outcome.errors),
         "samples": outcome.samples,
-        "layers": [_layer(d) for d in outcome.decisions],
+        "predicted_s": _pair(outcome.predicted_s),
+        "measured_s": _pair(outcome.measured_s),
+        "reused": outcome.reused,
+        "layers": [_layer(outcome, d) for d in outcome.decisions],
         "refused": [{"layer": r.label, "reason": r.reason} for r in outcome.refused],
+        "explained": [
+            {
+                "layer": section.title,
+                "text": list(section.text),
+                "candidates": [] if section.table is None else list(map(list, section.table.rows)),
+            }
+            for section in explained
+        ],
     }
 
 
-def _layer(d: Decision) -> dict[str, Any]:
+def _pair(times: tuple[float, float] | None) -> list[float] | None:
+    return None if times is None else list(times)
+
+
+def _layer(outcome: Outcome, d: Decision) -> dict[str, Any]:
     return {
         "name": d.place.label,
         "uses": [use.label for use in d.place.uses],
@@ -112,10 +127,12 @@ def _layer(d: Decision) -> dict[str, Any]:
         "label": d.chosen.label.value if d.is_changed else None,
         "params": [d.dense.cost.params, d.chosen.cost.params],
         "macs": [d.dense.cost.macs, d.chosen.cost.macs],
+        "memory_bytes": list(outcome.memory_of(d)),
+        "receptive_field": list(map(list, outcome.fields_of(d))),
         "error": d.chosen.error if d.is_changed else 0.0,
         "kernel_error": None if d.decomposition is None else d.decomposition.error,
-        "predicted_s": None if d.predicted_s is None else list(d.predicted_s),
-        "measured_s": None if d.measured_s is None else list(d.measured_s),
+        "predicted_s": _pair(d.predicted_s),
+        "measured_s": _pair(d.measured_s),
         "made": [list(use) for use in d.made],
         "candidates": len(d.candidates) - 1,
         "refused": [{"scheme": r.scheme, "reason": r.reason} for r in d.refused],

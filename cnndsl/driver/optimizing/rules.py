@@ -1,4 +1,4 @@
-"""How ranks are chosen other than by a budget: energy=0.95, evbmf, ratio=4, or a file by hand."""
+"""How ranks are chosen other than by a budget: by the weights, by a ratio, or by hand."""
 
 from __future__ import annotations
 
@@ -14,11 +14,20 @@ from cnndsl.factorize.candidates import Place, chain_cost_of, known, refusal
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.ranks.energy import energy_ranks
 from cnndsl.factorize.ranks.evbmf import evbmf_ranks
+from cnndsl.factorize.ranks.rate import rate_ranks
 from cnndsl.factorize.ranks.ratio import ratio_ranks
+from cnndsl.factorize.rewrites import Rewrite
 from cnndsl.factorize.scheme import Ranks, Scheme
 from cnndsl.ops.base import Array
 
-KINDS = ("energy", "evbmf", "ratio")
+_AMOUNTS = {
+    "energy": (0.0, 1.0, "0 and 1"),
+    "ratio": (1.0, 1e6, "1 and a million"),
+    "rate": (1.0, 1e6, "1 and a million"),
+}
+"""What rules take, and what they say that it is."""
+
+KINDS = (*_AMOUNTS, "evbmf", "usual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +42,23 @@ class ByHand:
 
 @dataclass(frozen=True, slots=True)
 class RankRule:
-    """One rank for each layer and scheme; or `lines` by hand, for some layers."""
+    """One rank for each layer and scheme; or `lines` by hand, for some layers.
+
+    `energy` keeps so much of the squares of singular values, `evbmf` what is no noise; `ratio`
+    makes a layer's MACs so many times fewer, `rate` its parameters; `usual` are those of the
+    networks that a rewrite is known from.
+    """
 
     text: str
     kind: str
     amount: float = 0.0
     lines: tuple[ByHand, ...] = field(default=(), repr=False)
 
-    def ranks(self, place: Place, scheme: Scheme, weight: Array) -> Ranks | None:
-        """Return the ranks for a layer that the scheme applies to; None if the rule knows none."""
+    def ranks(self, place: Place, scheme: Scheme, weight: Array | None) -> Ranks | None:
+        """Return the ranks for a layer that the scheme applies to; None if the rule knows none.
+
+        Rewrites need no weight.
+        """
         layer = place.uses[0]
         match self.kind:
             case "file":
@@ -52,7 +69,11 @@ class RankRule:
                 return None
             case "ratio":
                 return ratio_ranks(scheme, layer, self.amount, _macs)
-            case _ if not isinstance(scheme, WeightScheme):
+            case "rate":
+                return rate_ranks(scheme, layer, self.amount)
+            case "usual":
+                return scheme.usual_ranks(layer) if isinstance(scheme, Rewrite) else None
+            case _ if not isinstance(scheme, WeightScheme) or weight is None:
                 return None
             case "energy":
                 return energy_ranks(scheme, layer, weight, self.amount)
@@ -66,14 +87,23 @@ def parse_rule(text: str, schemes: Mapping[str, Scheme]) -> RankRule:
     Raises CompileError (CNN653, CNN655, CNN801) with all that is wrong.
     """
     kind, equals, amount = (part.strip() for part in text.partition("="))
+    by_weights = any(isinstance(scheme, WeightScheme) for scheme in schemes.values())
+    if kind in ("energy", "evbmf") and not by_weights:
+        message = f"{kind} looks at weights, and --retrain keeps none"
+        raise _wrong(message, None, "write usual, ratio=4 or rate=4")
+    if kind == "usual" and not equals:
+        if by_weights:
+            message = "usual ranks are those of architectures, which are to be trained"
+            raise _wrong(message, None, "add --retrain")
+        return RankRule(text, kind)
     if kind == "evbmf" and not equals:
         return RankRule(text, kind)
-    if kind in ("energy", "ratio") and equals:
+    if kind in _AMOUNTS and equals:
+        low, high, wanted = _AMOUNTS[kind]
         try:
             number = float(amount)
         except ValueError:
             number = -1.0
-        low, high, wanted = (0, 1, "0 and 1") if kind == "energy" else (1, 1e6, "1 and a million")
         if not low < number < high:
             raise _wrong(f"{kind} takes a number between {wanted}, got {amount[:40]!a}", None)
         return RankRule(text, kind, number)
@@ -82,15 +112,22 @@ def parse_rule(text: str, schemes: Mapping[str, Scheme]) -> RankRule:
         raise _wrong(
             f"{text[:80]!a} is neither a rule nor a file",
             None,
-            f"did you mean {near[0]}?" if near else "rules are energy=0.95, evbmf and ratio=4",
+            f"did you mean {near[0]}?"
+            if near
+            else "rules are energy=0.95, evbmf, ratio=4, rate=4 and usual",
         )
     return RankRule(text, "file", lines=tuple(_lines(read_source(Path(text)), schemes)))
 
 
-def check_by_hand(
+def check_by_hand(rule: RankRule, places: Sequence[Place], schemes: Mapping[str, Scheme]) -> None:
+    """Raise CompileError (CNN653 to 655) with all that is wrong with ranks by hand."""
+    if problems := list(_wrong_by_hand(rule, places, schemes)):
+        raise CompileError(problems)
+
+
+def _wrong_by_hand(
     rule: RankRule, places: Sequence[Place], schemes: Mapping[str, Scheme]
 ) -> Iterator[Diagnostic]:
-    """Yield what is wrong with ranks by hand for the layers of a network."""
     known_labels = {use.label: place for place in places for use in place.uses}
     for line in rule.lines:
         place = known_labels.get(line.layer)
@@ -99,7 +136,12 @@ def check_by_hand(
             help = f"did you mean {near[0]}?" if near else None
             yield _diagnostic("CNN655", f"there is no layer {line.layer!a}", line.span, help)
             continue
-        scheme = schemes[line.scheme]
+        scheme = schemes.get(line.scheme)
+        if scheme is None:
+            message = f"{line.scheme} is none of the schemes that are allowed"
+            allowed = f"allow it: --factorize {','.join([*schemes, line.scheme])}"
+            yield _diagnostic("CNN655", message, line.span, allowed)
+            continue
         reason = refusal(place, scheme)
         if reason is not None:
             message = f"{scheme.name} does not apply to {line.layer}: {reason}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cnndsl.analysis.sizes import required_sizes
 from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.driver.optimizing.kept import NONE_KEPT, Kept
+from cnndsl.driver.optimizing.problems import Problems
 from cnndsl.driver.optimizing.request import Request
 from cnndsl.driver.optimizing.rules import RankRule, check_by_hand
 from cnndsl.factorize.candidates import (
@@ -44,16 +47,12 @@ def survey(
     request: Request,
     sizes: Mapping[str, int],
     statistics: Mapping[Key, Statistics],
+    kept: Kept = NONE_KEPT,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Survey:
     """Return all candidates with their errors; raises CompileError with all that is wrong."""
     found, refused = places(graph, sizes)
     problems: list[Diagnostic] = []
-    if request.ranks is not None:
-        by_name = {scheme.name: scheme for scheme in request.schemes}
-        problems += check_by_hand(request.ranks, found, by_name)
-        if problems:
-            raise CompileError(problems)
     candidates: list[tuple[Candidate, ...]] = []
     for number, place in enumerate(found, start=1):
         notify(f"layer {number} of {len(found)}: {place.label}")
@@ -65,7 +64,8 @@ def survey(
                 continue
             try:
                 ranks = list(_ranks(place, scheme, weights, request.ranks))
-                made = list(_candidates(place, scheme, ranks, weights, statistics.get(place.key)))
+                seen = statistics.get(place.key)
+                made = list(_candidates(place, scheme, ranks, weights, seen, kept))
             except CompileError as error:
                 problems += [d for d in error.diagnostics if d not in problems]
                 continue
@@ -99,8 +99,26 @@ def tensors_of(place: Place, weights: Mapping[str, Array]) -> tuple[Array, Array
     return weight, bias[0] if bias else None
 
 
-def require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]) -> None:
-    """Raise CompileError (CNN602) if schemes need weights that are not there."""
+def check(graph: Graph, weights: Mapping[str, Array], request: Request) -> dict[str, int]:
+    """Return the sizes that costs are counted for; raise CompileError with all that is wrong.
+
+    That is: sizes that are open (CNN207), weights that schemes need (CNN602), ranks by hand (CNN653
+    to 655).
+    """
+    problems = Problems()
+    problems.read(lambda: _require_weights(graph, weights, request.schemes))
+    sizes = {**dict(graph.usual_sizes), **dict.fromkeys(graph.batch_symbols, 1)}
+    sizes = problems.read(lambda: required_sizes(graph, sizes, "count what layers cost")) or {}
+    rule = request.ranks
+    if rule is not None and rule.lines and set(sizes) >= set(graph.symbols):
+        by_name = {scheme.name: scheme for scheme in request.schemes}
+        found, _ = places(graph, sizes)
+        problems.read(lambda: check_by_hand(rule, found, by_name))
+    problems.check()
+    return sizes
+
+
+def _require_weights(graph: Graph, weights: Mapping[str, Array], schemes: Sequence[Scheme]) -> None:
     decomposing = [scheme.name for scheme in schemes if isinstance(scheme, WeightScheme)]
     if decomposing and any(p.value.name not in weights for p in graph.parameters):
         raise CompileError(
@@ -121,10 +139,7 @@ def _ranks(
     if rule is None:
         yield from ranks_to_try(place, scheme)
         return
-    weight = weights[place.key[0]] if isinstance(scheme, WeightScheme) else None
-    ranks = None
-    if weight is not None or rule.kind in ("file", "ratio"):
-        ranks = rule.ranks(place, scheme, weight)  # type: ignore[arg-type]
+    ranks = rule.ranks(place, scheme, weights.get(place.key[0]))
     if ranks is not None and chain_cost_of(place, scheme, ranks).is_lower(place.dense):
         yield ranks
 
@@ -135,13 +150,21 @@ def _candidates(
     ranks: Sequence[Ranks],
     weights: Mapping[str, Array],
     statistics: Statistics | None,
+    kept: Kept,
 ) -> Iterator[Candidate]:
     if not ranks:
         return
     errors: Sequence[float | None] = [None] * len(ranks)
     if isinstance(scheme, WeightScheme):
-        own = tensors_of(place, weights)
-        errors = estimated_errors(scheme, place.uses[0], *own, ranks, statistics)
+        layer, own = place.uses[0], tensors_of(place, weights)
+        known = scheme  # narrowed, for the function
+        errors = kept.errors(
+            scheme,
+            layer,
+            ranks,
+            (*own, statistics),
+            lambda: estimated_errors(known, layer, *own, ranks, statistics),
+        )
     for chosen, error in zip(ranks, errors, strict=True):
         yield Candidate(
             scheme=scheme,

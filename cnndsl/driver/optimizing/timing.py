@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from cnndsl.driver.optimizing.times import Pair, Times
 from cnndsl.driver.racing import Race, measured_s, predicted_s
 from cnndsl.factorize.candidates import Candidate, Place
 from cnndsl.factorize.factors import Factors
@@ -44,35 +45,53 @@ def planned(contests: Sequence[tuple[Place, Candidate]]) -> list[tuple[float, fl
 
 
 class Clock:
-    """Times of layers and chains on this machine; equal ones are timed once."""
+    """Times of layers and chains on this machine; equal ones are timed once, and kept.
+
+    `reused` counts what earlier runs had timed.
+    """
 
     def __init__(
         self, threads: int | None, runs: int = 30, notify: Callable[[str], None] = lambda _: None
     ) -> None:
-        self._threads = threads
+        self.threads = threads
         self._runs = runs
         self._notify = notify
         self._known: dict[tuple[object, ...], tuple[float, float]] = {}
+        self._times = Times(threads)
+        self.reused = 0
 
     def time(self, contests: Sequence[tuple[Place, Candidate]]) -> list[tuple[float, float]]:
         """Return the seconds of each layer, all uses together, and of the chain beside it."""
+        return self._raced([[(u, chain_of(u, c)) for u in place.uses] for place, c in contests])
+
+    def alone(self, places: Sequence[Place]) -> list[float]:
+        """Return the seconds of each layer, all uses together."""
+        return [own for own, _ in self._raced([[(u, ()) for u in p.uses] for p in places])]
+
+    def _raced(self, contests: Sequence[Sequence[tuple[Layer, Factors]]]) -> list[Pair]:
+        """Return the seconds of layers and of chains beside them, those of each contest added up.
+
+        Without a chain they are those of the layer.
+        """
         wanted: dict[tuple[object, ...], Race] = {}
-        for place, candidate in contests:
-            for use in place.uses:
-                chain = chain_of(use, candidate)
+        for contest in contests:
+            for use, chain in contest:
                 key = _key(use, chain)
-                if key not in self._known:
-                    wanted[key] = Race(use, (chain,))
+                if key in self._known or key in wanted:
+                    continue
+                if (kept := self._times.find(*key)) is not None:
+                    self._known[key] = kept
+                    self.reused += 1
+                else:
+                    wanted[key] = Race(use, (chain,) if chain else ())
         times = measured_s(
-            list(wanted.values()), threads=self._threads, runs=self._runs, notify=self._notify
+            list(wanted.values()), threads=self.threads, runs=self._runs, notify=self._notify
         )
-        for key, (own, chained) in zip(wanted, times, strict=True):
-            self._known[key] = (own, chained)
-        found = []
-        for place, candidate in contests:
-            pairs = [self._known[_key(use, chain_of(use, candidate))] for use in place.uses]
-            found.append((sum(p[0] for p in pairs), sum(p[1] for p in pairs)))
-        return found
+        for key, found in zip(wanted, times, strict=True):
+            self._known[key] = (found[0], found[-1])
+        self._times.keep({key: self._known[key] for key in wanted})
+        pairs = [[self._known[_key(*runners)] for runners in contest] for contest in contests]
+        return [(sum(p[0] for p in found), sum(p[1] for p in found)) for found in pairs]
 
 
 def chain_of(use: Layer, candidate: Candidate) -> Factors:
