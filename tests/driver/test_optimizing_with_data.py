@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +306,32 @@ def test_a_budget_of_time_is_kept_as_the_plan_has_it() -> None:
     for d in outcome.decisions:
         if d.predicted_s is not None:
             assert d.predicted_s == (d.candidates[0].seconds, d.chosen.seconds)
+
+
+def test_a_clock_that_is_slow_everywhere_changes_no_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A share of the time is one of the measured time, for layers, chains and the rest alike."""
+    graph = graph_of(
+        "network net\ninput x: float32[N, 64, H = 28, W = 28]\n"
+        "output y = x -> conv3x3(64) -> relu -> maxpool2x2 -> conv5x5(64)\n",
+        "",
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def slowly(races: Sequence[Race], **_: object) -> list[tuple[float, ...]]:
+        return [tuple(7 * s for s in t) for t in predicted_s(races)] if races else []
+
+    monkeypatch.setattr(timing, "measured_s", slowly)
+    monkeypatch.setattr(whole, "measured_s", lambda *_, **__: (5.0, 4.0))
+    found = []
+    for accept in ("predicted", "measured"):
+        request = replace(asked("spatial_svd", budget="latency=0.7x"), accept=accept)
+        found.append(optimize(graph, initialize(graph, 0), request))
+    assert found[0].choice == found[1].choice
+    assert any(d.is_changed for d in found[0].decisions)
+    assert found[0].problem.rest > 0
+    assert found[1].problem.dense == pytest.approx(7 * found[0].problem.dense)
 
 
 def test_what_the_plan_has_slower_can_be_left_out() -> None:

@@ -68,7 +68,7 @@ def optimize(
     clock = Clock(request.threads, notify=notify) if request.accept == "measured" else None
     rest_s = 0.0
     if request.quantity is Quantity.LATENCY:
-        looked, rest_s = timed(graph, weights, looked, clock, notify)
+        looked, rest_s = timed(graph, looked, clock, notify)
 
     def build(picked: Sequence[Candidate], thorough: bool = False) -> Built:
         return _built(graph, weights, data, looked.places, picked, thorough, kept, notify)
