@@ -54,7 +54,8 @@ def data() -> tuple[Inputs, ...]:
 
 
 def files(outcome: Outcome) -> dict[Path, bytes]:
-    return written(outcome, Network(outcome.before, {}), Path("small.cnn"))
+    made = written(outcome, Network(outcome.before, {}), Path("small.cnn"))
+    return {path: bytes(content) for path, content in made.items()}
 
 
 @pytest.mark.parametrize("with_data", [False, True])
