@@ -113,6 +113,7 @@ def test_files_that_hold_something_else_are_computed_again(
     graph: Graph, weights: dict[str, Array], tmp_path: Path, damage: bytes | None
 ) -> None:
     whole = optimize(graph, weights, REQUEST, (), Kept(tmp_path))
+    assert whole.reused == 0
     first, *others = sorted(tmp_path.iterdir())
     good = first.read_bytes()
     first.write_bytes(others[0].read_bytes() if damage is None else damage)

@@ -34,15 +34,17 @@ class Kept:
 
     So a folder may serve many runs, and a result is never taken for another one. A file that cannot
     be read, or does not hold what it should, is computed and written again. `reused` counts what
-    was found. Raises CompileError (CNN801) for a folder that cannot be used.
+    earlier runs left. Raises CompileError (CNN801) for a folder that cannot be used.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self.reused = 0
+        self._before: frozenset[str] = frozenset()
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                self._before = frozenset(path.name for path in folder.iterdir())
             except OSError as error:
                 raise CompileError(unwritable(folder, error)) from None
 
@@ -120,7 +122,7 @@ class Kept:
             name = found.pop(_NAME, None)
             mine = name is not None and np.array_equal(name, _name_of(path))
             if mine and {n: a.shape for n, a in found.items()} == dict(shapes):
-                self.reused += 1
+                self.reused += path.name in self._before
                 return found
         return None
 
