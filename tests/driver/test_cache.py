@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import kernel_cache
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from cnndsl.driver.prepare import prepare
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(kernel_cache.FOLDER)  # kernels are kept as users have them
     return tmp_path / "home"
 
 
