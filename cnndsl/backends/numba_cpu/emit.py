@@ -38,6 +38,10 @@ from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
 
 
+MOST_SIDE = 7
+"""Taps along a row that a depthwise kernel does at once: their weights stay in registers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of a table of the module: a quoted name and what is known of it."""
@@ -81,7 +85,8 @@ class ModuleContext:
     fills: tuple[Tile, ...]
     drains: tuple[Tile, ...]
     activations: tuple[Activation, ...]
-    group_tiles: tuple[tuple[int, int], ...]
+    group_tiles: tuple[tuple[int, int, int], ...]
+    most_side: int
     dispatch: tuple[KernelSignature, ...]
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
@@ -149,6 +154,7 @@ def _context(
         drains=tuple(drains.values()),
         activations=activations,
         group_tiles=_group_tiles(graph),
+        most_side=MOST_SIDE,
         dispatch=_dispatch(kernels, activations),
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
@@ -157,14 +163,16 @@ def _context(
     )
 
 
-def _group_tiles(graph: Graph) -> tuple[tuple[int, int], ...]:
-    """Return (channels, stride along a row) of all groups narrower than a block."""
+def _group_tiles(graph: Graph) -> tuple[tuple[int, int, int], ...]:
+    """Return (channels, stride along a row, taps side by side) of groups narrower than a block."""
     found = set()
     for node in graph.nodes:
         op = node.op.base if isinstance(node.op, Fused) else node.op
         if isinstance(op, Conv | DepthwiseConv):
             width = group_width(op, graph.types[node.inputs[0]])
-            found |= {(width, op.stride[-1])} if width else set()
+            row = (width, op.dilation[-1]) == (1, 1) and op.kernel[-1] <= MOST_SIDE
+            side = op.kernel[-1] if row else 1
+            found |= {(width, op.stride[-1], side)} if width else set()
     return tuple(sorted(found))
 
 
