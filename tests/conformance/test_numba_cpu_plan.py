@@ -275,7 +275,7 @@ def gathers(text: str, tmp_path: Path) -> int:
     [
         ("output y = x -> [conv1x1(16), conv3x3(32), maxpool3x3(stride=1, padding=1)]", 0),
         ("output y = x -> [conv1x1(16), conv1x1(5)] -> conv3x3(4)", 0),  # the last ends anywhere
-        ("output y = x -> [conv1x1(8), conv1x1(16)]", 1),  # the second starts within a block
+        ("output y = x -> [conv1x1(3), conv1x1(16)]", 1),  # the second starts within a block
         (
             "y = (x, x -> conv1x1(16)) -> concat\noutput z = (y, y -> conv3x3(16)) -> concat",
             0,

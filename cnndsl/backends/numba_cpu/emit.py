@@ -37,7 +37,6 @@ from cnndsl.ir.graph import Graph
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
 
-
 MOST_SIDE = 7
 """Taps along a row that a depthwise kernel does at once: their weights stay in registers."""
 
