@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -94,7 +95,8 @@ def write_report(folder: Path) -> None:
     """Write tables and plots beside the results and, for the kept ones, the README's section."""
     found = read_all(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    documents: Mapping[Path, str] = {folder / "README.md": report.page(found)}
+    docs = Path(os.path.relpath(ROOT / "docs", folder.resolve())).as_posix()
+    documents: Mapping[Path, str] = {folder / "README.md": report.page(found, docs)}
     if folder == FOLDER:
         readme = ROOT / "README.md"
         documents = {**documents, readme: report.fill(readme.read_text(encoding="utf-8"), found)}

@@ -245,7 +245,7 @@ def test_each_algorithm_has_its_turn_and_the_fastest_wins(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[str] = []
-    module: Any = SimpleNamespace(WINOGRAD="auto", LANES=8)
+    module: Any = SimpleNamespace(WINOGRAD="auto", FUSE="auto", LANES=8)
     module.profile = lambda net, *arrays, runs: fake_profile(turns, net, *arrays, runs=runs)
     monkeypatch.setattr(tuning_run, "loaded", lambda *_: (module, FakeNetwork(module)))
     found = tune(prepared, threads=1, runs=12)
@@ -269,7 +269,7 @@ def test_a_setting_is_put_back_after_a_failure() -> None:
     class Failing(FakeNetwork):
         __call__ = staticmethod(fail)
 
-    module: Any = SimpleNamespace(WINOGRAD="auto")
+    module: Any = SimpleNamespace(WINOGRAD="auto", FUSE="auto")
     with pytest.raises(KeyboardInterrupt):
         tuning_run.variant(module, Failing(module), "f4", [])
     assert module.WINOGRAD == "auto"
