@@ -29,12 +29,13 @@ from cnndsl.types.padding import Explicit, Same, Valid
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = resources.templates() / "numba_cpu"
+SHARED = resources.templates() / "numba"
 
 
 def test_the_templates_use_exactly_the_fields_of_the_context() -> None:
     environment = Environment()
     used: set[str] = set()
-    for path in TEMPLATES.rglob("*.jinja"):
+    for path in (*TEMPLATES.rglob("*.jinja"), *SHARED.rglob("*.jinja")):
         used |= meta.find_undeclared_variables(environment.parse(path.read_text()))
     # A plan alone is told the machine's vectors, which a module finds out.
     assert used == {f.name for f in dataclasses.fields(ModuleContext)} | {"lanes", "tile_pixels"}
@@ -45,7 +46,8 @@ def test_every_kernel_and_layer_template_is_in_the_catalog() -> None:
 
     files = {p.name.removesuffix(".py.jinja") for p in (TEMPLATES / "kernels").iterdir()}
     assert files == set(KERNELS) | set(FUNCTIONS) | {"edges"}
-    files = {p.name.removesuffix(".py.jinja") for p in (TEMPLATES / "layers").iterdir()}
+    folders = (TEMPLATES / "layers", SHARED / "layers")
+    files = {p.name.removesuffix(".py.jinja") for f in folders for p in f.iterdir()}
     assert files == set(LAYERS) - WITHOUT_TEMPLATE
 
 

@@ -53,6 +53,7 @@ class Request:
     op: Op
     inputs: tuple[str, ...]
     result: TensorType
+    target: str = "numba-cpu"
 
     @property
     def x(self) -> Ref:
@@ -82,18 +83,18 @@ class Request:
 
     def refusal(self, reason: str) -> CompileError:
         """Return the error that the target cannot compile this node."""
-        return refusal(self.node, reason)
+        return refusal(self.node, reason, self.target)
 
 
 Rule: TypeAlias = Callable[[Request], Call]
 
 
-def refusal(node: Node, reason: str) -> CompileError:
+def refusal(node: Node, reason: str, target: str = "numba-cpu") -> CompileError:
     """Return the error that the target cannot compile a node."""
     return CompileError(
         Diagnostic(
             code="CNN702",
-            message=f"numba-cpu cannot compile {node.label}: {reason}",
+            message=f"{target} cannot compile {node.label}: {reason}",
             span=node.span,
             trail=tuple(reversed(node.path)),
             help="--target onnx may be able to",

@@ -187,7 +187,7 @@ def _render(template: str, context: ModuleContext, **more: object) -> str:
 def _environment() -> Environment:
     # The output is Python, where HTML escaping would be wrong; names are quoted by repr.
     return Environment(
-        loader=FileSystemLoader(resources.templates() / "numba_cpu"),
+        loader=FileSystemLoader([resources.templates() / f for f in ("numba_cpu", "numba")]),
         undefined=StrictUndefined,
         keep_trailing_newline=False,
         autoescape=False,
@@ -201,7 +201,8 @@ def _module_names() -> frozenset[str]:
     With them the locals of `network` and `bind`; the kernels of activations are named elsewhere.
     """
     names = {"plan", "shapes", "expected", "name", "shape"}
-    for path in (resources.templates() / "numba_cpu").rglob("*.jinja"):
+    folders = (resources.templates() / f for f in ("numba_cpu", "numba"))
+    for path in (p for folder in folders for p in folder.rglob("*.jinja")):
         for line in path.read_text(encoding="utf-8").splitlines():
             if found := re.match(r"(?:def|class)\s+(\w+)", line):
                 names.add(found[1])

@@ -69,7 +69,9 @@ def shape_text(shape: tuple[Extent, ...], identifiers: Identifiers) -> str:
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
 
 
-def bind_lines(graph: Graph, identifiers: Identifiers) -> tuple[str, ...]:
+def bind_lines(
+    graph: Graph, identifiers: Identifiers, target: str = "numba-cpu"
+) -> tuple[str, ...]:
     """Return the body of `bind`: solve for every symbol, then compare all shapes."""
     lines = []
     known: dict[str, str] = {}
@@ -86,7 +88,7 @@ def bind_lines(graph: Graph, identifiers: Identifiers) -> tuple[str, ...]:
                 raise CompileError(
                     Diagnostic(
                         code="CNN702",
-                        message=f"numba-cpu cannot find {symbol} from the shape of "
+                        message=f"{target} cannot find {symbol} from the shape of "
                         f"{i.value.name}: {i.value.type}",
                         span=i.span,
                         help=f"give {symbol} an axis of its own, or set it with --set {symbol}=...",

@@ -36,10 +36,13 @@ def network_lines(
     calls: tuple[Call, ...],
     identifiers: Identifiers,
     work: Mapping[str, Work] | None = None,
+    *,
+    blocks: bool = True,
 ) -> tuple[str, ...]:
     """Return the lines of `network`, without their indent.
 
-    `work` has what is known of layers, by label, at the usual sizes.
+    `work` has what is known of layers, by label, at the usual sizes. With `blocks` of channels, an
+    input that is read by convolutions alone comes with its number of channels.
     """
     lines: list[str] = []
     fields = _fields(graph)
@@ -47,7 +50,7 @@ def network_lines(
         if i.value.type.dtype.is_float:
             name = identifiers.give("value", i.value.name)
             shape = shape_text(i.value.type.shape, identifiers)
-            narrow = _narrow(graph, i.value.name)
+            narrow = blocks and _narrow(graph, i.value.name)
             lanes = f", lanes={i.value.type.channels}" if narrow else ""
             lines.append(f"{name} = plan.input({quote(i.value.name)}, {shape}{lanes})")
     section: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def _code() -> str:
     """Return a digest of the code that plans and makes kernels."""
     digest = hashlib.sha256()
     backend, optimizer = (Path(str(m.__file__)).parent for m in (emit, pipeline))
-    for folder in (backend, optimizer, templates() / "numba_cpu"):
+    for folder in (backend, optimizer, templates() / "numba_cpu", templates() / "numba"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".py", ".jinja"):
                 digest.update(path.read_bytes())
