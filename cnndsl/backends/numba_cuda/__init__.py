@@ -1,0 +1,1 @@
+"""One Python module of Numba-CUDA kernels."""

@@ -1,0 +1,108 @@
+"""Choose, for every node, the layer function of the generated module and its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cnndsl.backends.numba_cpu.activations import CLAMP, Activation, Use, use_of
+from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Request, Word
+from cnndsl.backends.numba_cpu.rules import RULES
+from cnndsl.diagnostics import CompileError, Diagnostic
+from cnndsl.ir.graph import Graph, Node
+from cnndsl.ops.base import Op
+from cnndsl.ops.fused import Fused
+
+TARGET = "numba-cuda"
+
+_ADDING = frozenset({"conv_layer", "depthwise_layer", "transposed_layer", "dense_layer"})
+"""Layer functions that add a residual on the way out."""
+
+_ENDING = _ADDING | {"binary_layer", "norm_layer", "affine_layer"}
+"""Layer functions whose kernels apply any function to their results."""
+
+_CLAMPING = frozenset({"local_layer", "layer_norm_layer"})
+"""Layer functions that limit their result to low..high on the way out."""
+
+
+def lower(graph: Graph) -> tuple[Call, ...]:
+    """Return the calls that compute a graph, in order; load-time nodes are not among them.
+
+    Raises CompileError (CNN702) for what the target does not support.
+    """
+    for output in graph.outputs:
+        if not graph.types[output.value].dtype.is_float:
+            raise CompileError(
+                Diagnostic(
+                    code="CNN702",
+                    message=f"{TARGET} cannot return {output.name}: "
+                    f"{graph.types[output.value]} is not float32",
+                    span=output.span,
+                    help="return what is computed from it",
+                )
+            )
+    calls: list[Call] = []
+    for node in graph.nodes:
+        if node.output.name not in graph.load_time:
+            calls += _lower(graph, node)
+    return tuple(calls)
+
+
+def word_of(activation: Activation) -> str:
+    """Return the name of the generated module's constant for an activation."""
+    return activation.kernel.upper()
+
+
+def _lower(graph: Graph, node: Node) -> list[Call]:
+    op = node.op
+    if not isinstance(op, Fused):
+        return [_call(graph, node, op, node.inputs)]
+    own = node.inputs[:-1] if op.residual else node.inputs
+    calls = [_call(graph, node, op.base, own)]
+    result = Ref(node.output.name)
+    if op.residual:
+        residual = Ref(node.inputs[-1])
+        if calls[0].function in _ADDING:
+            calls = [_with(calls[0], residual=residual)]
+        else:
+            shape = node.output.type.shape
+            calls.append(
+                Call(node, result.name, "binary_layer", (result, residual, shape, Word("ADD")))
+            )
+    if op.activation is None:
+        return calls
+    use = use_of(op.activation)
+    function = calls[-1].function
+    if use is None:
+        calls.append(_call(graph, node, op.activation, (result.name,)))
+    elif function in _ENDING:
+        calls[-1] = replace(_with(calls[-1], **_end(use)), activation=use.activation)
+    elif function in _CLAMPING and use.activation is CLAMP:
+        calls[-1] = _with(calls[-1], low=use.a, high=use.b)
+    else:
+        calls.append(_activation(node, use, result.name))
+    return calls
+
+
+def _end(use: Use) -> dict[str, Arg]:
+    return {"activation": Word(word_of(use.activation)), "a": use.a, "b": use.b}
+
+
+def _activation(node: Node, use: Use, x: str) -> Call:
+    named = tuple(_end(use).items())
+    return Call(
+        node, node.output.name, "activation_layer", (Ref(x),), named, activation=use.activation
+    )
+
+
+def _call(graph: Graph, node: Node, op: Op, inputs: tuple[str, ...]) -> Call:
+    request = Request(graph, node, op, inputs, node.output.type, TARGET)
+    if (use := use_of(op)) is not None:
+        return _activation(node, use, inputs[0])
+    rule = RULES.get(type(op))
+    if rule is None:
+        raise request.refusal(f"{op.keyword or type(op).__name__} has no kernel")
+    return rule(request)
+
+
+def _with(call: Call, **named: Arg) -> Call:
+    return replace(call, named=(*call.named, *named.items()))
