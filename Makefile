@@ -47,4 +47,6 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch]' || \
 	  echo "PyTorch cannot be installed here; tests that need it will be skipped" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda-test]' || \
+	  echo "numba-cuda cannot be installed here; tests that need it will be skipped" >&2
 	@touch $@

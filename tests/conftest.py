@@ -8,6 +8,9 @@ import shutil
 import tempfile
 from typing import Any
 
+# Kernels for CUDA run in Numba's simulator, which Numba asks for when it is imported.
+os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
+
 import kernel_cache
 import pytest
 
@@ -24,7 +27,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if importlib.util.find_spec("torch") is None:
-        terminalreporter.write_line(
-            "PyTorch is not installed: the tests of the torch target were skipped", yellow=True
-        )
+    for package, target in (("torch", "torch"), ("numba_cuda", "numba-cuda")):
+        if importlib.util.find_spec(package) is None:
+            terminalreporter.write_line(
+                f"{package} is not installed: tests of the target {target} were skipped",
+                yellow=True,
+            )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cnndsl.backends.numba_cuda.options import Options as CudaOptions
 from cnndsl.cli.inspection import STAGES, explain, show_stage
 from cnndsl.cli.options import (
     WeightsSource,
@@ -14,6 +15,7 @@ from cnndsl.cli.options import (
     algorithms,
     examples,
     force_option,
+    precision_option,
     program_argument,
     settings_option,
     weights_options,
@@ -32,6 +34,7 @@ from cnndsl.files import write_files
         "cnndsl compile net.cnn",
         "cnndsl compile net.cnn --weights trained.safetensors -o build/net.py",
         "cnndsl compile net.cnn --winograd off",
+        "cnndsl compile net.cnn --target numba-cuda --precision tf32",
         "cnndsl compile net.cnn --tuning net.tuning.json",
         "cnndsl compile net.cnn --target onnx --set classes=10",
         "cnndsl compile net.cnn --target torch -o trained.py",
@@ -55,6 +58,7 @@ from cnndsl.files import write_files
 @settings_option
 @weights_options()
 @algorithm_options
+@precision_option
 @click.option("--opset", type=click.IntRange(1, 100), help="ONNX operator set to write.")
 @click.option("--ir-version", type=click.IntRange(1, 100), help="ONNX IR version to write.")
 @force_option
@@ -82,24 +86,31 @@ def command(
     winograd: str,
     fuse: str,
     tuning: Path | None,
+    precision: str,
     opset: int | None,
     ir_version: int | None,
     force: bool,
     stage: str | None,
     passes: tuple[str, ...],
 ) -> None:
-    """Compile a program into a Python module of Numba kernels (default), ONNX, PyTorch, or all.
+    """Compile a program into a Python module of Numba kernels (default), for processors or for
+    NVIDIA GPUs, ONNX, PyTorch, or all.
 
     Without --weights the weights are random: He before the ReLU family, LeCun before SELU,
     Glorot otherwise; equal seeds give equal weights on every target. The torch target writes a
-    module to train (NAME_torch.py), which holds no weights and draws its own.
+    module to train (NAME_torch.py), which holds no weights and draws its own. With `all` the module
+    for GPUs is NAME_cuda.py, and its weights are beside it.
     """
     chosen = source.choice(settings)
     targets = resolve_targets(target)
     if "onnx" not in targets and (opset is not None or ir_version is not None):
         raise click.UsageError("--opset and --ir-version are for the target onnx")
-    if "numba-cpu" not in targets and ((winograd, fuse) != ("auto", "auto") or tuning is not None):
-        raise click.UsageError("--winograd, --fuse and --tuning are for the target numba-cpu")
+    if not {"numba-cpu", "numba-cuda"} & {*targets} and (winograd, fuse) != ("auto", "auto"):
+        raise click.UsageError("--winograd and --fuse are for the targets numba-cpu and numba-cuda")
+    if "numba-cpu" not in targets and tuning is not None:
+        raise click.UsageError("--tuning is for the target numba-cpu")
+    if "numba-cuda" not in targets and precision != "fp32":
+        raise click.UsageError("--precision is for the target numba-cuda")
     if targets == ("torch",) and source.is_given:
         raise click.UsageError(
             "--weights and --seed are not for the target torch: its module loads weights itself"
@@ -116,7 +127,8 @@ def command(
             options = algorithms(report, prepared, winograd, fuse, tuning)
             notify("writing code")
             onnx = OnnxOptions(opset, ir_version)
-            files = compile_program(prepared, targets, output, onnx, options)
+            cuda = CudaOptions(winograd, fuse, precision)
+            files = compile_program(prepared, targets, output, onnx, options, cuda)
             for name in passes:
                 explain(name, prepared.optimized)
             notify("writing files")

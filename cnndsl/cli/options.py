@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD, Options
+from cnndsl.backends.numba_cuda.options import PRECISIONS
 from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
 from cnndsl.driver.choice import Choice
@@ -178,17 +179,27 @@ def algorithm_options(command: F) -> F:
         type=click.Choice(FUSE),
         default="auto",
         show_default=True,
-        help="Pairs of convolutions of numba-cpu done band by band, so that what lies between them "
-        "stays in a cache: where it is estimated to be faster, nowhere, or wherever it can be.",
+        help="Pairs of convolutions done together, so that what lies between them stays in a cache "
+        "or on the chip: where it is estimated to be faster, nowhere, or wherever it can be.",
     )(command)
     return click.option(
         "--winograd",
         type=click.Choice(WINOGRAD),
         default="auto",
         show_default=True,
-        help="Winograd's algorithm for convolutions of numba-cpu: where it is estimated to be "
+        help="Winograd's algorithm for convolutions: where it is estimated to be "
         "faster, nowhere (plain sums), or F(2x2, 3x3) or F(4x4, 3x3) wherever it can be used.",
     )(command)
+
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="What numba-cuda rounds the factors of convolutions to, for tensor cores; sums stay "
+    "float32. tf32, bf16 and fp16 change results in the third digit.",
+)
 
 
 def algorithms(

@@ -79,7 +79,7 @@ CODES: dict[str, str] = {
     "CNN656": "a user's own measure of a network fails",
     "CNN661": "weights or inputs hold no usable numbers",
     # targets
-    "CNN701": "the target is not built yet",
+    "CNN701": "a backend or a device is not available here",
     "CNN702": "the target does not support this",
     "CNN703": "the result does not agree with the reference",
     # files

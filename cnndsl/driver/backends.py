@@ -15,14 +15,20 @@ from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.cache import store
-from cnndsl.driver.compile import OnnxOptions, emit_onnx, emit_torch, numba_cpu_module
+from cnndsl.driver.compile import (
+    OnnxOptions,
+    emit_onnx,
+    emit_torch,
+    numba_cpu_module,
+    numba_cuda_module,
+)
 from cnndsl.driver.prepare import Prepared
 from cnndsl.ops.base import Array
 
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 """A network ready to run: inputs by name to outputs by name."""
 
-NAMES = ("numba-cpu", "onnxruntime", "torch", "reference")
+NAMES = ("numba-cpu", "numba-cuda", "onnxruntime", "torch", "reference")
 _OPTIONAL = ("onnxruntime", "torch")
 
 PEERS = ("onnxruntime", "openvino", "reference")
@@ -31,7 +37,12 @@ PEERS = ("onnxruntime", "openvino", "reference")
 
 def available() -> tuple[str, ...]:
     """Return the backends that can run here."""
-    return tuple(n for n in NAMES if n not in _OPTIONAL or importlib.util.find_spec(n))
+    return tuple(
+        n
+        for n in NAMES
+        if (n not in _OPTIONAL or importlib.util.find_spec(n))
+        and (n != "numba-cuda" or _has_cuda_device())
+    )
 
 
 def runner(
@@ -52,6 +63,8 @@ def runner(
             return lambda inputs: run(prepared.graph, inputs, prepared.weights)
         case "numba-cpu":
             return _numba_cpu(prepared, folder, threads, options)
+        case "numba-cuda":
+            return _numba_cuda(prepared, folder)
         case "onnxruntime":
             return _onnxruntime(prepared, threads)
         case "openvino":
@@ -76,7 +89,24 @@ def import_module(path: Path) -> ModuleType:
 def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None, options: Options) -> Runner:
     name = prepared.graph.name
     path = store(folder, f"{name}.py", numba_cpu_module(prepared, name, options))
-    net = import_module(path).load(prepared.weights, threads=threads)
+    return _runner_of(prepared, import_module(path).load(prepared.weights, threads=threads))
+
+
+def _numba_cuda(prepared: Prepared, folder: Path) -> Runner:
+    name = f"{prepared.graph.name}_cuda"
+    module = import_module(store(folder, f"{name}.py", numba_cuda_module(prepared, name)))
+    try:
+        return _runner_of(prepared, module.load(prepared.weights))
+    except module.DeviceError as error:
+        raise CompileError(
+            Diagnostic(
+                code="CNN701", message=f"numba-cuda: {error}", help="use --backend numba-cpu"
+            )
+        ) from None
+
+
+def _runner_of(prepared: Prepared, net: Any) -> Runner:
+    """Return what calls a loaded module's network."""
     names = [i.value.name for i in prepared.graph.inputs]
     outputs = [o.name for o in prepared.graph.outputs]
 
@@ -85,6 +115,15 @@ def _numba_cpu(prepared: Prepared, folder: Path, threads: int | None, options: O
         return dict(result) if isinstance(result, dict) else {outputs[0]: result}
 
     return call
+
+
+def _has_cuda_device() -> bool:
+    """Say whether modules for CUDA can run here: numba-cuda and a device are there."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        return False
+    numba: Any = importlib.import_module("numba")
+    cuda: Any = importlib.import_module("numba.cuda")
+    return not numba.config.ENABLE_CUDASIM and bool(cuda.is_available())
 
 
 def _onnxruntime(prepared: Prepared, threads: int | None) -> Runner:

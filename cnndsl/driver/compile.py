@@ -10,8 +10,9 @@ from pathlib import Path
 from cnndsl import __version__
 from cnndsl.backends.header import Header
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
+from cnndsl.backends.numba_cuda import options as cuda
 from cnndsl.driver.prepare import Prepared
-from cnndsl.driver.targets import base_path, torch_name
+from cnndsl.driver.targets import base_path, cuda_name, torch_name
 from cnndsl.files import Content, Pieces
 from cnndsl.weights import safetensors
 
@@ -30,6 +31,7 @@ def compile_program(
     output: Path | None = None,
     onnx: OnnxOptions = OnnxOptions(),
     options: Options = DEFAULTS,
+    cuda_options: cuda.Options = cuda.DEFAULTS,
 ) -> dict[Path, Content]:
     """Return the files of the targets, nothing written yet.
 
@@ -42,6 +44,8 @@ def compile_program(
         match target:
             case "numba-cpu":
                 emitted = emit_numba_cpu(prepared, base.name, options)
+            case "numba-cuda":
+                emitted = emit_numba_cuda(prepared, cuda_name(base, targets), cuda_options)
             case "onnx":
                 emitted = emit_onnx(prepared, base.name, onnx)
             case "torch":
@@ -76,6 +80,29 @@ def numba_cpu_module(
         options=options,
         work=planned_work(graph, options),
     )
+    return text.encode("utf-8")
+
+
+def emit_numba_cuda(
+    prepared: Prepared, name: str, options: cuda.Options = cuda.DEFAULTS
+) -> dict[str, Content]:
+    """Return the Python module for CUDA and, beside it, the source program's tensors."""
+    weights = safetensors.serialize(prepared.weights)
+    module = numba_cuda_module(prepared, name, options, weights)
+    return {f"{name}.py": module, f"{name}.safetensors": weights}
+
+
+def numba_cuda_module(
+    prepared: Prepared,
+    name: str,
+    options: cuda.Options = cuda.DEFAULTS,
+    weights: Pieces | None = None,
+) -> bytes:
+    """Return the Python module for CUDA alone, as `numba_cpu_module` does."""
+    from cnndsl.backends.numba_cuda.emit import emit
+
+    graph = prepared.optimized.graph
+    text = emit(graph, name, header=header(prepared, weights), options=options)
     return text.encode("utf-8")
 
 

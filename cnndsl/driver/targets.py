@@ -7,17 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnndsl.diagnostics import CompileError, Diagnostic
-
-SUFFIXES = {"numba-cpu": ".py", "onnx": ".onnx", "torch": ".py"}
+SUFFIXES = {"numba-cpu": ".py", "numba-cuda": ".py", "onnx": ".onnx", "torch": ".py"}
 """The targets that are built, with the suffix of each one's main file."""
 
-TORCH_ENDING = "_torch"
-"""What is added to the name of a torch module that has none of its own: NAME.py is another's."""
+TORCH_ENDING, CUDA_ENDING = "_torch", "_cuda"
+"""What is added to the name of a torch module that has none of its own, and of a CUDA module that
+is written with others: NAME.py is another's."""
 
-PLANNED = ("numba-cuda",)
 ALL = "all"
-NAMES = (*SUFFIXES, *PLANNED, ALL)
+NAMES = (*SUFFIXES, ALL)
 
 _TAKEN = frozenset({"cnndsl", "llvmlite", "numba", "numpy", "safetensors", "torch"})
 
@@ -27,18 +25,8 @@ class RequestError(Exception):
 
 
 def resolve_targets(name: str) -> tuple[str, ...]:
-    """Return the targets that a name stands for; raises CompileError (CNN701)."""
-    if name == ALL:
-        return tuple(SUFFIXES)
-    if name in SUFFIXES:
-        return (name,)
-    raise CompileError(
-        Diagnostic(
-            code="CNN701",
-            message=f"the target {name} is not built yet",
-            help=f"built targets are {', '.join(SUFFIXES)}",
-        )
-    )
+    """Return the targets that one of NAMES stands for."""
+    return tuple(SUFFIXES) if name == ALL else (name,)
 
 
 def base_path(output: Path | None, network: str, targets: Sequence[str]) -> Path:
@@ -67,6 +55,11 @@ def torch_name(output: Path | None, base: Path, targets: Sequence[str]) -> str:
     """Return the name of the torch module without suffix: the user's own, if given for it alone."""
     alone = output is not None and tuple(targets) == ("torch",)
     return base.name if alone else base.name + TORCH_ENDING
+
+
+def cuda_name(base: Path, targets: Sequence[str]) -> str:
+    """Return the name of the CUDA module without suffix: the base's own, if it is the only one."""
+    return base.name if tuple(targets) == ("numba-cuda",) else base.name + CUDA_ENDING
 
 
 def _check_module_name(name: str) -> None:

@@ -94,7 +94,15 @@ def test_summary_with_a_symbol_set(cnndsl: Any) -> None:
 def test_compile_writes_all_targets_with_equal_weights(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--target", "all", "--seed", 3)
     assert outcome.code == 0
-    assert names() == ["net.cnn", "net.onnx", "net.py", "net.safetensors", "net_torch.py"]
+    assert names() == [
+        "net.cnn",
+        "net.onnx",
+        "net.py",
+        "net.safetensors",
+        "net_cuda.py",
+        "net_cuda.safetensors",
+        "net_torch.py",
+    ]
     weights = files.read(Path("net.safetensors"))
     stored = {
         t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("net.onnx").graph.initializer

@@ -56,7 +56,6 @@ def test_usage(cnndsl: Any, arguments: list[str]) -> None:
         (["check", "none.cnn"], "CNN801"),
         (["check", "."], "CNN801"),
         (["check", "net.cnn", "--set", "clases=3"], "CNN317"),
-        (["compile", "net.cnn", "--target", "numba-cuda"], "CNN701"),
         (["compile", "net.cnn", "-o", "none/net.py"], "CNN801"),
         (["compile", "net.cnn", "--weights", "none.npz"], "CNN801"),
         (["compile", "net.cnn", "--weights", "net.cnn"], "CNN601"),

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnndsl.diagnostics import CompileError
-from cnndsl.driver.targets import RequestError, base_path, resolve_targets
+from cnndsl.driver.targets import RequestError, base_path, cuda_name, resolve_targets
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,11 @@ def test_networks_named_like_modules_need_another_name() -> None:
         base_path(None, "random", ["numba-cpu"])
 
 
-def test_unbuilt_targets_are_refused() -> None:
-    assert resolve_targets("all") == ("numba-cpu", "onnx", "torch")
-    with pytest.raises(CompileError, match="CNN701"):
-        resolve_targets("numba-cuda")
+def test_all_targets_are_those_that_are_built() -> None:
+    assert resolve_targets("all") == ("numba-cpu", "numba-cuda", "onnx", "torch")
+    assert resolve_targets("numba-cuda") == ("numba-cuda",)
+
+
+def test_a_cuda_module_gives_way_to_the_one_for_processors() -> None:
+    assert cuda_name(Path("net"), ["numba-cuda"]) == "net"
+    assert cuda_name(Path("net"), ["numba-cpu", "numba-cuda"]) == "net_cuda"

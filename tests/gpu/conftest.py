@@ -1,6 +1,11 @@
-"""CUDA tests run in Numba's simulator, unless a device is asked for."""
+"""CUDA tests run in Numba's simulator, unless NUMBA_ENABLE_CUDASIM=0 asks for a device."""
 
 from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("numba_cuda")
+pytest.importorskip("greenlet")
 
 from gpu import simulator
 from numba import config
