@@ -9,7 +9,7 @@ import numpy as np
 
 from cnndsl.ops.base import Array
 
-SAMPLES = 128
+SAMPLES = 512
 """Pictures for calibration, all of them from what the network was trained on."""
 
 TRAINED = ("digits", "textures")

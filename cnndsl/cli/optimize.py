@@ -100,8 +100,8 @@ _SCHEMES = "\n\n".join(
     type=click.Path(path_type=Path),
     multiple=True,
     help="Data to fit the layers to: .npy, .npz, a picture, or a folder of these. Up to 128 "
-    "samples are used; a quarter of them is held out, to measure the error. May be given several "
-    "times.",
+    "samples are used, where maps are small up to 2048; a quarter of them is held out, to measure "
+    "the error. May be given several times.",
 )
 @click.option(
     "--ranks",
@@ -312,6 +312,8 @@ def _print(outcome: Outcome, found: list[Section], notices: tuple[str, ...]) -> 
     click.echo(f"{outcome.label.value}: {document.MEANING[outcome.label]}")
     if slower := document.slower_text(outcome):
         click.echo(f"note: {slower}")
+    if unfitted := document.unfitted_text(outcome):
+        click.echo(f"note: {unfitted}")
     if outcome.reused:
         click.echo(f"note: {outcome.reused} results are those of earlier runs")
     for notice in notices:

@@ -21,7 +21,7 @@ _KEPT_BYTES = 128 << 20
 def refusal_to_collect(layer: Layer) -> str | None:
     """Return why the inputs of a layer are not gathered; None where they can be."""
     if layer.groups > 1:
-        return "grouped: no scheme would use what its inputs are"
+        return "it is grouped: schemes take apart the kernels of its groups, whatever these read"
     if layer.patch > LARGEST_PATCH:
         size = 8 * layer.patch**2 / 2**20
         return (

@@ -98,7 +98,7 @@ def test_layers_that_are_fitted_to_data_err_less(
     fitted = optimize(graph, weights, request, data)
     assert [d.chosen.ranks for d in plain.decisions] == [(5,), (5,), (6,)]
     assert [d.chosen.ranks for d in fitted.decisions] == [(5,), (5,), (6,)]
-    held = held_out(data)
+    held = held_out(graph, data)
     errors = [output_error(graph, weights, o, held) for o in (plain, fitted)]
     # What is reported is what the written network does on the samples that were held out.
     assert fitted.errors["maps"] == pytest.approx(errors[1], rel=1e-3)
@@ -113,7 +113,7 @@ def test_a_bound_on_the_error_is_kept(
     for most in (0.02, 0.3):
         outcome = optimize(graph, weights, asked("channel_output", max_error=most), data)
         assert outcome.errors["maps"] <= most
-        measured = output_error(graph, weights, outcome, held_out(data))
+        measured = output_error(graph, weights, outcome, held_out(graph, data))
         assert measured == pytest.approx(outcome.errors["maps"], rel=1e-3)
         spent.append(outcome.figures_after.summary.macs)
     assert spent[1] < spent[0] <= outcome.figures_before.summary.macs

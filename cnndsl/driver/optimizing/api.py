@@ -8,24 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cnndsl.backends.reference.run import check_inputs
 from cnndsl.driver.calibration import Inputs
 from cnndsl.driver.optimizing.kept import Kept
 from cnndsl.driver.optimizing.optimize import optimize as run
 from cnndsl.driver.optimizing.outcome import Outcome
 from cnndsl.driver.optimizing.problems import Problems
 from cnndsl.driver.optimizing.request import ACCEPT, read_request
-from cnndsl.driver.optimizing.samples import (
-    MOST_SAMPLES,
-    finite,
-    not_finite,
-    read_calibration,
-)
+from cnndsl.driver.optimizing.samples import array_data, read_calibration
 from cnndsl.driver.optimizing.survey import check
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
-
-_BATCH = 8
 
 
 def optimize(
@@ -94,9 +86,4 @@ def _data(graph: Graph, given: Array | Path | Iterable[Path] | None) -> tuple[In
         return read_calibration(graph, [given] if isinstance(given, Path) else list(given))
     if len(graph.inputs) != 1:
         raise ValueError("an array is for a network of one input; give .npz files for more")
-    name = graph.inputs[0].value.name
-    check_inputs(graph, {name: given})
-    if not finite(given):
-        raise not_finite(name)
-    samples = given[:MOST_SAMPLES]
-    return tuple({name: samples[i : i + _BATCH]} for i in range(0, len(samples), _BATCH))
+    return array_data(graph, graph.inputs[0].value.name, given)

@@ -10,8 +10,9 @@ from math import sqrt
 import numpy as np
 
 from cnndsl.driver.calibration import Inputs
+from cnndsl.driver.optimizing.enough import MOST_SAMPLES, positions, rows_needed, samples_needed
 from cnndsl.driver.optimizing.kept import NONE_KEPT, Kept
-from cnndsl.driver.optimizing.samples import fitted_to, held_out
+from cnndsl.driver.optimizing.samples import count, fitted_to, held_out
 from cnndsl.factorize.candidates import Candidate, Place
 from cnndsl.factorize.channels import ChannelMoments
 from cnndsl.factorize.collect import Collector, refusal_to_collect
@@ -28,25 +29,20 @@ from cnndsl.ops.activation import Relu
 from cnndsl.ops.base import Array
 from cnndsl.ops.norm import BatchNorm
 
-POSITIONS = 256
-"""Output positions looked at in each sample."""
-
-_ROWS_EACH = 2
-"""Rows that must be seen for each of the numbers that an output sees. A kernel that is fitted to
-fewer than there are weights for each output answers for these rows, and for nothing else."""
-
 
 @dataclass(frozen=True, slots=True)
 class Followed:
     """A network that was made cheaper layer by layer, each fitted to what it then sees.
 
     `norms` has new tensors of batch norms. `errors` has, for each output, ||y - y~|| / ||y|| over
-    the samples that were held out.
+    the samples that were held out. `unfitted` says why layers were not fitted, of those that are
+    not.
     """
 
     decompositions: Mapping[Key, Decomposition]
     norms: Mapping[str, Array]
     errors: Mapping[str, float]
+    unfitted: Mapping[Key, str]
 
 
 def observe(
@@ -55,26 +51,43 @@ def observe(
     data: Sequence[Inputs],
     places: Sequence[Place],
     notify: Callable[[str], None] = lambda _: None,
-) -> dict[Key, Statistics]:
-    """Return what each layer sees in the network as it is."""
+) -> tuple[dict[Key, Statistics], dict[Key, str]]:
+    """Return what each layer sees in the network as it is, and why some see too little."""
+    reasons = {place.key: refusal_to_collect(place.uses[0]) for place in places}
+    unfitted = {key: reason for key, reason in reasons.items() if reason is not None}
     collectors = {
-        place.key: Collector(place.uses[0], positions=POSITIONS)
+        place.key: Collector(place.uses[0], positions=positions(count(data)))
         for place in places
-        if refusal_to_collect(place.uses[0]) is None
+        if place.key not in unfitted
     }
     for number, inputs in enumerate(data, start=1):
         notify(f"watching batch {number} of {len(data)}")
         for node, read, made in _run(graph, weights, inputs):
             if node.params in collectors:
                 collectors[node.params].add(read[0], made)
-    found = {key: _enough(seen) for key, seen in collectors.items()}
-    return {key: seen for key, seen in found.items() if seen is not None}
+    found: dict[Key, Statistics] = {}
+    for place in places:
+        if place.key in collectors:
+            seen = _enough(collectors.pop(place.key), place.uses[0])
+            if isinstance(seen, str):
+                unfitted[place.key] = seen
+            else:
+                found[place.key] = seen
+    return found, unfitted
 
 
-def _enough(collector: Collector) -> Statistics | None:
-    """Return what was gathered, or None if that is too little to fit a layer to."""
+def _enough(collector: Collector, layer: Layer) -> Statistics | str:
+    """Return what was gathered, or that it is too little to fit a layer to."""
     found = collector.statistics()
-    return found if found.count >= _ROWS_EACH * len(found.input_mean) else None
+    needed = rows_needed(layer)
+    if found.count >= needed:
+        return found
+    samples = samples_needed(layer, {})
+    most = f", and {MOST_SAMPLES:,} are read at most" if (samples or 0) > MOST_SAMPLES else ""
+    return (
+        f"an output sees {layer.patch:,} inputs, so that {needed:,} outputs must be seen, and only "
+        f"{found.count:,} were; that takes {samples:,} samples of the usual size{most}"
+    )
 
 
 def follow(
@@ -97,7 +110,7 @@ def follow(
     walk = _Walk(graph, weights, data, picked, thorough, kept, notify)
     for node in graph.nodes:
         walk.step(node)
-    return Followed(walk.decompositions, walk.norms, walk.errors())
+    return Followed(walk.decompositions, walk.norms, walk.errors(), walk.unfitted)
 
 
 class _Walk:
@@ -120,13 +133,15 @@ class _Walk:
         self._kept = kept
         self._notify = notify
         self._last = {name: node for node in graph.nodes for name in node.inputs}
-        fitted, held = fitted_to(data), held_out(data)
+        fitted, held = fitted_to(graph, data), held_out(graph, data)
         self._fitted = len(fitted)
+        self._positions = positions(count(fitted))
         self._exact: list[dict[str, Array]] = [dict(inputs) for inputs in (*fitted, *held)]
         # The values that differ; all others are those of the original.
         self._changed: list[dict[str, Array]] = [{} for _ in self._exact]
         self.decompositions: dict[Key, Decomposition] = {}
         self.norms: dict[str, Array] = {}
+        self.unfitted: dict[Key, str] = {}
 
     def step(self, node: Node) -> None:
         params = [self._weights[name] for name in node.params]
@@ -172,7 +187,10 @@ class _Walk:
             layer = place.uses[0]
             weight, *bias = (self._weights[n] for n in node.params)
             own = layer, weight, bias[0] if bias else None, candidate.ranks
-            statistics = self._statistics(layer, name, made)
+            seen = self._statistics(layer, name, made)
+            statistics = None if isinstance(seen, str) else seen
+            if isinstance(seen, str):
+                self.unfitted[node.params] = seen
             if statistics is None or not self._thorough:
                 rectifier, make = None, partial(scheme.decompose, *own, statistics)
             else:
@@ -188,14 +206,15 @@ class _Walk:
                 found.factors, found.tensors, self._seen(batch, name)
             )
 
-    def _statistics(self, layer: Layer, name: str, made: Sequence[Array]) -> Statistics | None:
-        """Return what a layer now reads, and what it should make."""
-        if refusal_to_collect(layer) is not None:
-            return None
-        collector = Collector(layer, positions=POSITIONS)
+    def _statistics(self, layer: Layer, name: str, made: Sequence[Array]) -> Statistics | str:
+        """Return what a layer now reads, and what it should make; or why it is not fitted to it."""
+        reason = refusal_to_collect(layer)
+        if reason is not None:
+            return reason
+        collector = Collector(layer, positions=self._positions)
         for batch, wanted in enumerate(made[: self._fitted]):
             collector.add(self._seen(batch, name), wanted)
-        return _enough(collector)
+        return _enough(collector, layer)
 
     def _rectifier(self, node: Node, layer: Layer) -> Rectifier | None:
         """Return the ReLU that is all that reads a layer, perhaps behind a batch norm."""

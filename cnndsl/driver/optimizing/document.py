@@ -60,6 +60,7 @@ def document(outcome: Outcome) -> tuple[Section, ...]:
             _orders(outcome),
         ),
         *_left_alone(outcome),
+        *_not_fitted(outcome),
     )
 
 
@@ -297,6 +298,25 @@ def _left_alone(outcome: Outcome) -> Iterator[Section]:
         yield Section("Where schemes do not apply", (), Table(columns, rows))
 
 
+def _not_fitted(outcome: Outcome) -> Iterator[Section]:
+    """Yield the section of layers that data tell too little of, if there are any."""
+    rows = tuple((d.place.label, d.unfitted) for d in outcome.decisions if d.unfitted is not None)
+    if rows:
+        columns = (("layer", False), ("why", False))
+        text = "Their errors, and the tensors of their chains, are those of the kernels alone."
+        yield Section("Layers that are not fitted to the data", (text,), Table(columns, rows))
+
+
+def unfitted_text(outcome: Outcome) -> str:
+    """Return which changed layers are not fitted to the data, and why; nothing if all are."""
+    found = [d for d in outcome.decisions if d.is_changed and d.unfitted is not None]
+    if not found:
+        return ""
+    said = "; ".join(f"{d.place.label}: {d.unfitted}" for d in found[:3])
+    more = f"; and {len(found) - 3} more, which --explain tells of" if len(found) > 3 else ""
+    return f"changed layers that are not fitted to the data: {said}{more}"
+
+
 def explanation(outcome: Outcome, label: str) -> Section | None:
     """Return why a layer became what it is; None for a layer that no scheme looks at."""
     d = next((d for d in outcome.decisions if label in [u.label for u in d.place.uses]), None)
@@ -316,6 +336,8 @@ def explanation(outcome: Outcome, label: str) -> Section | None:
     ]
     if said := verdict(d.place, found):
         text.append(said)
+    if d.unfitted is not None:
+        text.append(f"Not fitted to the data: {d.unfitted}.")
     text += [f"{r.scheme}: {r.reason}" for r in d.refused]
     rows = tuple(
         (

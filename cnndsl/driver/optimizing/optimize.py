@@ -60,9 +60,10 @@ def optimize(
         )
     sizes = check(graph, weights, request)
     statistics: Mapping[Key, Statistics] = {}
+    unfitted: Mapping[Key, str] = {}
     if data:
         looked_at = watched(places(graph, sizes)[0], request.schemes)
-        statistics = observe(graph, weights, fitted_to(data), looked_at, notify)
+        statistics, unfitted = observe(graph, weights, fitted_to(graph, data), looked_at, notify)
     looked = survey(graph, weights, request, sizes, statistics, kept, notify)
     statistics = {}
     clock = Clock(request.threads, notify=notify) if request.accept == "measured" else None
@@ -103,14 +104,14 @@ def optimize(
         before=graph,
         graph=rewritten.graph,
         weights=rewritten.weights,
-        decisions=tuple(_decisions(looked, picked, built, rewritten, chooser)),
+        decisions=tuple(_decisions(looked, picked, built, rewritten, chooser, unfitted)),
         refused=tuple(r for r in looked.refused if not r.scheme),
         problem=chooser.problem,
         choice=choice,
         figures_before=figures_if_planned(graph)[0],
         figures_after=figures_if_planned(rewritten.graph)[0],
         errors=built.errors,
-        samples=count(held_out(data)),
+        samples=count(held_out(graph, data)),
         predicted_s=None if planned[0] is None or planned[1] is None else (planned[0], planned[1]),
         measured_s=times,
         reused=kept.reused + (0 if clock is None else clock.reused),
@@ -119,12 +120,16 @@ def optimize(
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What becomes of the layers: chains, their tensors, batch norms that follow; output errors."""
+    """What becomes of the layers: chains, their tensors, batch norms that follow; output errors.
+
+    `unfitted` says why layers are not fitted to data, where there are any.
+    """
 
     replacements: Mapping[Key, Replacement]
     decompositions: Mapping[Key, Decomposition]
     norms: Mapping[str, Array] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
+    unfitted: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def worst(self) -> float:
@@ -150,11 +155,12 @@ def _built(
     decompositions: dict[Key, Decomposition] = {}
     norms: Mapping[str, Array] = {}
     errors: Mapping[str, float] = {}
+    unfitted: Mapping[Key, str] = {}
     decomposing = all(isinstance(c.scheme, WeightScheme) for _, c in chosen.values())
     if data and decomposing:
         followed = follow(graph, weights, data, chosen, thorough, kept, notify)
         decompositions |= followed.decompositions
-        norms, errors = followed.norms, followed.errors
+        norms, errors, unfitted = followed.norms, followed.errors, followed.unfitted
     replacements: dict[Key, Replacement] = {}
     for key, (place, candidate) in chosen.items():
         scheme, layer = candidate.scheme, place.uses[0]
@@ -174,7 +180,7 @@ def _built(
             replacements[key] = Replacement(made.factors, made.tensors)
         else:
             replacements[key] = Replacement(scheme.factors(layer, candidate.ranks))
-    return Built(replacements, decompositions, norms, errors)
+    return Built(replacements, decompositions, norms, errors, unfitted)
 
 
 def _decisions(
@@ -183,6 +189,7 @@ def _decisions(
     built: Built,
     rewritten: Rewritten,
     chooser: Chooser,
+    unfitted: Mapping[Key, str],
 ) -> list[Decision]:
     refusals: dict[str, list[Refused]] = defaultdict(list)
     for refused in looked.refused:
@@ -204,6 +211,7 @@ def _decisions(
                 predicted_s=None if pair is None else _pair(predicted(place, pair)),
                 measured_s=chooser.measured.get((place.key, candidate.name, candidate.ranks)),
                 slower=tuple(chooser.slower.get(place.key, ())),
+                unfitted=built.unfitted.get(place.key, unfitted.get(place.key)),
             )
         )
     return decisions

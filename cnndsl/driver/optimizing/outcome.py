@@ -24,7 +24,8 @@ class Decision:
 
     `made` are the labels of the chain's layers, for each use of the layer. `predicted_s` are the
     seconds of the layer and of the chain as the plan has it, `measured_s` those on this machine,
-    where they were measured; `slower` the candidates that were measured, and not faster.
+    where they were measured; `slower` the candidates that were measured, and not faster. With
+    calibration data `unfitted` says why the layer is not fitted to them, if it is not.
     """
 
     place: Place
@@ -36,6 +37,7 @@ class Decision:
     predicted_s: tuple[float, float] | None = None
     measured_s: tuple[float, float] | None = None
     slower: tuple[Candidate, ...] = ()
+    unfitted: str | None = None
 
     @property
     def dense(self) -> Candidate:

@@ -136,4 +136,5 @@ def _layer(outcome: Outcome, d: Decision) -> dict[str, Any]:
         "made": [list(use) for use in d.made],
         "candidates": len(d.candidates) - 1,
         "refused": [{"scheme": r.scheme, "reason": r.reason} for r in d.refused],
+        "not_fitted": d.unfitted,
     }
