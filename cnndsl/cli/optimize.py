@@ -107,9 +107,9 @@ _SCHEMES = "\n\n".join(
     "--ranks",
     metavar="RULE",
     help="One rank for each layer and scheme: energy=0.95 keeps so much of the squares of singular "
-    "values, evbmf what is no noise; ratio=4 makes each layer's MACs so many times fewer, rate=4 "
-    "its parameters; usual is for --retrain. Or by hand: a file of lines LAYER SCHEME RANKS, for "
-    "example conv2 tucker2 32x64.",
+    "values, evbmf what is no noise, both filled up to whole vectors where that is free; ratio=4 "
+    "makes each layer's MACs so many times fewer, rate=4 its parameters; usual is for --retrain. "
+    "Or by hand: a file of lines LAYER SCHEME RANKS, for example conv2 tucker2 32x64.",
 )
 @click.option(
     "--retrain",
@@ -129,8 +129,8 @@ _SCHEMES = "\n\n".join(
     default="any",
     show_default=True,
     help="Which chains may take a layer's place: any cheaper one, those predicted to be faster for "
-    "numba-cpu, or those measured to be faster on this machine. Measured times are kept in "
-    "$XDG_CACHE_HOME/cnndsl.",
+    "numba-cpu, or those measured to be faster on this machine, in a network that is not slower as "
+    "a whole. Measured times are kept in $XDG_CACHE_HOME/cnndsl.",
 )
 @threads_option
 @click.option(

@@ -39,6 +39,10 @@ _BYTES_PER_CYCLE = 8.0
 _CYCLES_PER_STEP = 2500.0
 _CYCLES_PER_SECOND = 2.5e9
 
+_WINOGRAD = "winograd"
+_FUSED = ", fused with "
+"""What a plan says of a layer's algorithm, and of the other layer that shares its step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Race:
@@ -62,35 +66,46 @@ def predicted_s(races: Sequence[Race]) -> list[tuple[float, ...]]:
     """Return the seconds of each layer and its chains on one core, as the plan has it.
 
     For each step: what its algorithm multiplies, at the rate of a core of 2.5 GHz with AVX-512, and
-    what it reads and writes, from caches; the larger of both. So they depend on nothing but the
-    layers, and compare, but tell no time on this machine.
+    what it reads and writes, from caches; the larger of both. What lies between two layers that
+    share a step is not moved. So they depend on nothing but the layers, and compare, but tell no
+    time on this machine.
     """
-    graph = _network(races)
-    seconds = step_seconds(graph, optimize(graph).graph, {})
+    seconds = step_seconds(optimize(_network(races)).graph, {})
     return [
-        tuple(sum(seconds[label] for label in labels) for labels in runners)
+        tuple(sum(seconds.get(label, 0.0) for label in labels) for labels in runners)
         for runners in _labels(races)
     ]
 
 
-def step_seconds(graph: Graph, optimized: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
-    """Return the seconds of each node on one core, as the plan of the optimised graph has it.
+def step_seconds(graph: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Return the seconds of each node of an optimised graph on one core, as its plan has it.
 
+    What is made of weights alone (a batch norm folded into them) is made once, and left out.
     Raises CompileError for what numba-cpu does not support.
     """
-    work = planned_work(optimized)
+    work = planned_work(graph)
+    makers = {node.output.name: node.label for node in graph.nodes}
+    seen = {i.value.name for i in graph.inputs}
     seconds: dict[str, float] = {}
     for node in graph.nodes:
+        if not seen.intersection(node.inputs):
+            continue
+        seen.add(node.output.name)
         done = work.get(node.label)
-        read = graph.operand_types(node)
-        moved = 4 * sum(prod(t.at(sizes)) for t in (*read, node.output.type))
-        if done is not None and done.algorithm.startswith("f"):
-            # Winograd's tiles overlap, and are written and read once more.
+        algorithm, _, partner = ("" if done is None else done.algorithm).partition(_FUSED)
+        operands = zip(node.inputs, graph.operand_types(node), strict=True)
+        maps = [type_ for name, type_ in operands if not partner or makers.get(name) != partner]
+        if not partner or all(r.label != partner for r in graph.readers[node.output.name]):
+            maps.append(node.output.type)
+        moved = 4 * sum(prod(type_.at(sizes)) for type_ in maps)
+        if algorithm.startswith(_WINOGRAD):
+            # Tiles overlap, and are written and read once more.
             moved *= 3
-        weights = 4 * sum(prod(s.shape) for s in node.op.parameters(read))
+        weights = 4 * sum(prod(s.shape) for s in node.op.parameters(graph.operand_types(node)))
         macs = done.macs if done is not None else evaluate_extent(graph.macs(node), sizes)
         busy = max(macs / _MACS_PER_CYCLE, (moved + weights) / _BYTES_PER_CYCLE)
-        seconds[node.label] = (busy + _CYCLES_PER_STEP) / _CYCLES_PER_SECOND
+        call = _CYCLES_PER_STEP / (2 if partner else 1)
+        seconds[node.label] = (busy + call) / _CYCLES_PER_SECOND
     return seconds
 
 

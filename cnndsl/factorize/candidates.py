@@ -171,6 +171,21 @@ def ranks_to_try(place: Place, scheme: Scheme) -> Iterator[Ranks]:
             yield ranks
 
 
+def in_whole_vectors(place: Place, scheme: Scheme, ranks: Ranks) -> Ranks:
+    """Return ranks with each that is a width filled up to whole vectors, where that is free.
+
+    The channels take the time of whole vectors in any case. It is not free beyond the rank at which
+    nothing more is gained, nor where the layer would no longer be cheaper than it is.
+    """
+    limits = scheme.rank_limits(place.uses[0])
+    for axis, limit in enumerate(limits):
+        filled = -(-ranks[axis] // LANES) * LANES
+        wider = (*ranks[:axis], min(filled, limit.maximum), *ranks[axis + 1 :])
+        if limit.is_width and chain_cost_of(place, scheme, wider).is_lower(place.dense):
+            ranks = wider
+    return ranks
+
+
 def _steps(maximum: int) -> list[int]:
     """Return ranks up to the largest: a few small ones, whole vectors, the largest."""
     small = [1, 2, 3, 4, 6, 8, 12]

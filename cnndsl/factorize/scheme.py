@@ -29,10 +29,14 @@ class Label(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RankLimit:
-    """A rank that a scheme leaves open: 1 to `maximum`, beyond which nothing is gained."""
+    """A rank that a scheme leaves open: 1 to `maximum`, beyond which nothing is gained.
+
+    `is_width` tells whether it is a number of channels between factors, as most are.
+    """
 
     name: str
     maximum: int
+    is_width: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

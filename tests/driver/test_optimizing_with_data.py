@@ -14,7 +14,7 @@ from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.calibration import Inputs
 from cnndsl.driver.optimizing import timing, whole
-from cnndsl.driver.optimizing.document import totals
+from cnndsl.driver.optimizing.document import slower_text, totals
 from cnndsl.driver.optimizing.network import Network, written
 from cnndsl.driver.optimizing.optimize import optimize
 from cnndsl.driver.optimizing.outcome import Outcome
@@ -22,9 +22,13 @@ from cnndsl.driver.optimizing.request import Request, known_schemes, schemes_nam
 from cnndsl.driver.optimizing.rules import parse_rule
 from cnndsl.driver.optimizing.samples import held_out, read_calibration
 from cnndsl.driver.racing import Race, measured_s, predicted_s
+from cnndsl.factorize.candidates import in_whole_vectors
 from cnndsl.factorize.choosing.budget import parse_budget
 from cnndsl.factorize.layer import Layer
+from cnndsl.factorize.ranks.energy import energy_ranks
 from cnndsl.factorize.scheme import Label
+from cnndsl.factorize.schemes.channel import ChannelOutput
+from cnndsl.factorize.schemes.decoupling import DecouplingDepthwiseFirst
 from cnndsl.factorize.schemes.spatial import SpatialVertical
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.base import Array
@@ -140,9 +144,12 @@ def test_rules_choose_the_ranks(graph: Graph, weights: dict[str, Array], rule: s
         elif rule == "rate=3":
             assert d.chosen.cost.params <= d.dense.cost.params / 3
         else:
-            # The least rank that keeps so much.
+            # The least rank that keeps so much, but for what fills vectors.
             assert d.chosen.error is not None
             assert d.chosen.error**2 <= 0.3
+            least = energy_ranks(ChannelOutput(), d.place.uses[0], weights[d.place.key[0]], 0.7)
+            assert least is not None
+            assert d.chosen.ranks == in_whole_vectors(d.place, ChannelOutput(), least)
 
 
 def test_calibration_data_are_checked(graph: Graph, tmp_path: Path) -> None:
@@ -255,6 +262,47 @@ def test_what_is_not_faster_is_not_done(
     assert any("not faster" in note for note in caught.value.diagnostics[0].notes)
 
 
+@pytest.mark.parametrize("most, left", [(3, 3), (1, 1), (0, 0)])
+def test_a_network_is_never_slower_as_a_whole(
+    graph: Graph,
+    weights: dict[str, Array],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    most: int,
+    left: int,
+) -> None:
+    """On this clock every chain is faster by itself, and only few of them in one network."""
+
+    def seconds(race: Race) -> tuple[float, ...]:
+        gains = {(4, 16): 0.5, (16, 16): 0.7, (16, 8): 0.6}
+        return (1.0, gains[race.layer.in_channels, race.layer.out_channels])
+
+    def whole_s(networks: Sequence[tuple[Graph, object]], **_: object) -> tuple[float, ...]:
+        before, after = (len(g.nodes) for g, _ in networks)
+        return (5.0, 4.0 if after - before <= most else 5.5)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(timing, "measured_s", contest(seconds))
+    monkeypatch.setattr(whole, "measured_s", whole_s)
+    request = replace(asked("spatial_svd", rule="ratio=2"), accept="measured")
+    outcome = optimize(graph, weights, request)
+    changed = [d.place.label for d in outcome.decisions if d.is_changed]
+    assert len(changed) == left
+    assert outcome.measured_s == ((5.0, 4.0) if left else None)
+    if left == 1:
+        assert changed == ["conv3x3"]  # which gains most
+        assert "took 1.10x as long; some layers are as they were" in slower_text(outcome)
+    if left:
+        return
+    assert outcome.graph == graph
+    assert len(outcome.raced) == 2
+    assert "took 1.10x, 1.10x as long; all layers are as they were" in slower_text(outcome)
+    with pytest.raises(CompileError, match="cannot be met") as caught:
+        optimize(graph, weights, replace(request, ranks=None, budget=parse_budget("macs=0.7x")))
+    (diagnostic,) = caught.value.diagnostics
+    assert any("whole network was timed" in note for note in diagnostic.notes)
+
+
 RACE_LAYER = Layer(
     label="conv",
     op=Conv(
@@ -270,6 +318,33 @@ def test_the_plan_tells_what_chains_take() -> None:
     assert others == sorted(others)
     assert others[0] < own
     assert predicted_s([Race(RACE_LAYER, chains)]) == [(own, *others)]
+
+
+def cycles(races: Race) -> list[float]:
+    """Return what the plan predicts of a layer and its chains, in cycles."""
+    return [2.5e9 * s for s in predicted_s([races])[0]]
+
+
+def test_winograd_moves_maps_three_times() -> None:
+    """Of few channels the time is in the maps: 16 of 56x56 in, and as many out."""
+    op = replace(RACE_LAYER.op, out_channels=16)
+    layer = replace(RACE_LAYER, op=op, input=TensorType(DType.FLOAT32, (1, 16, 56, 56)))
+    one = replace(layer, op=replace(op, kernel=(1, 1)))
+    maps = 4 * 2 * 16 * 56 * 56
+    assert cycles(Race(one, ())) == [pytest.approx(2500 + (maps + 4 * (256 + 16)) / 8)]
+    assert cycles(Race(layer, ())) == [pytest.approx(2500 + (3 * maps + 4 * (2304 + 16)) / 8)]
+
+
+def test_what_lies_between_fused_layers_is_not_moved() -> None:
+    """A depthwise convolution is done in bands with the pointwise one that reads it."""
+    wide = replace(RACE_LAYER, input=TensorType(DType.FLOAT32, (1, 64, 56, 56)))
+    pair = DecouplingDepthwiseFirst().factors(wide, (1,))
+    apart = [c for factor in pair for c in cycles(Race(replace(wide, op=factor.op), ()))]
+    _, together = cycles(Race(wide, (pair,)))
+    between = 4 * 64 * 56 * 56
+    # The depthwise layer's time is in its maps: it reads one, and writes none.
+    assert apart[0] == pytest.approx(2500 + (2 * between + 4 * 9 * 64) / 8, rel=0.01)
+    assert sum(apart) - together >= 2500 + between / 8
 
 
 @pytest.mark.slow
@@ -335,21 +410,16 @@ def test_a_clock_that_is_slow_everywhere_changes_no_choice(
 
 
 def test_what_the_plan_has_slower_can_be_left_out() -> None:
-    """Of few channels the time is in the maps, which a chain reads and writes once more."""
+    """What multiplies less as it is, by Winograd, than half of its multiply-adds would."""
     graph = graph_of(
-        "network net\ninput x: float32[N, 16, H = 56, W = 56]\n"
-        "a = x -> conv3x3(16) -> relu\n"
-        "output y = a -> maxpool2x2 -> conv3x3(64) -> relu -> conv3x3(64)\n",
+        "network net\ninput x: float32[N, 32, H = 56, W = 56]\n"
+        "output y = x -> conv3x3(32) -> relu -> conv5x5(64, stride=2)\n",
         "",
     )
     weights = initialize(graph, 0)
     found = {}
     for accept in ("any", "predicted"):
-        request = Request(
-            schemes=schemes_named(["channel_output"]),
-            budget=parse_budget("macs=0.4x"),
-            accept=accept,
-        )
+        request = replace(asked("spatial_svd", rule="ratio=2"), accept=accept)
         found[accept] = optimize(graph, weights, request)
     by_label = {a: {d.place.label: d for d in o.decisions} for a, o in found.items()}
     first = by_label["any"]["conv3x3"]
@@ -357,6 +427,7 @@ def test_what_the_plan_has_slower_can_be_left_out() -> None:
     assert first.predicted_s[1] > first.predicted_s[0]
     assert not by_label["predicted"]["conv3x3"].is_changed
     assert by_label["predicted"]["conv3x3"].slower
+    assert by_label["predicted"]["conv5x5"].is_changed
     for d in found["predicted"].decisions:
         if d.predicted_s is not None:
             assert d.predicted_s[1] < d.predicted_s[0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from factorize.layers import conv, dense
 
+from cnndsl.factorize.candidates import Place, in_whole_vectors
 from cnndsl.factorize.catalog import WEIGHT_SCHEMES
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.factors import layer_cost
@@ -106,3 +107,27 @@ def test_fixed_rate() -> None:
     more = BY_NAME["tucker2"].cost(layer, (input_rank + 1, output_rank + 2)).params
     assert params <= layer_cost(layer).params / 3 < more
     assert rate_ranks(BY_NAME["tucker2"], layer, 1e9) is None
+
+
+@pytest.mark.parametrize(
+    "scheme, inputs, ranks, filled",
+    [
+        ("channel_output", 64, (3,), (16,)),
+        ("channel_output", 64, (33,), (48,)),
+        ("channel_output", 64, (48,), (48,)),
+        ("tucker2", 64, (5, 17), (16, 32)),
+        # Nothing is gained beyond 20 of 20 channels.
+        ("tucker2", 20, (17, 17), (20, 32)),
+        # 96 * 3 * (64 + 64) are as many as the layer has.
+        ("spatial_svd", 64, (80,), (80,)),
+        ("spatial_svd", 64, (81,), (81,)),
+        # A number of terms is no width.
+        ("decouple_pointwise", 64, (2,), (2,)),
+    ],
+)
+def test_ranks_are_filled_up_to_whole_vectors(
+    scheme: str, inputs: int, ranks: tuple[int, ...], filled: tuple[int, ...]
+) -> None:
+    layer = conv(inputs, 64, (3, 3), (14, 14), bias=False)
+    place = Place(key=("weight",), uses=(layer,))
+    assert in_whole_vectors(place, BY_NAME[scheme], ranks) == filled

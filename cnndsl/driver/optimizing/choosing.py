@@ -10,6 +10,7 @@ from cnndsl.analysis.cost import summarize
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.driver.optimizing.request import Request
 from cnndsl.driver.optimizing.survey import Survey
+from cnndsl.driver.optimizing.times import Pair
 from cnndsl.driver.optimizing.timing import Clock, Contest, planned
 from cnndsl.driver.racing import GAIN
 from cnndsl.factorize.candidates import Candidate, known
@@ -20,8 +21,11 @@ from cnndsl.factorize.choosing.option import Choice, Unreachable, cheapest
 from cnndsl.factorize.rewrite import Key
 from cnndsl.ir.graph import Graph
 
-_PATIENT_ROUNDS = 8
+_PATIENT_ROUNDS = 4
 """Of choosing and timing. What is not faster after that rules out its scheme for the layer."""
+
+_RACES = 3
+"""Of the whole network, made smaller, against itself as it is; then it is left as it is."""
 
 _LESS = 0.8
 """Of the multiply-adds of what was not faster, what else of the scheme may still have."""
@@ -32,8 +36,10 @@ class Chooser:
 
     `measured` has the seconds of layers and of chains beside them, `slower` the candidates of each
     layer that were not faster, by the plan or the clock. `rest_s` are the seconds of what is no
-    layer, where a budget bounds seconds. `is_good` builds a choice and tells
-    whether the network is good enough, where the request bounds that.
+    layer, where a budget bounds seconds. `is_good` builds a choice and tells whether the network is
+    good enough, where the request bounds that. `race` times a choice: the seconds of the whole
+    network as it is, and made smaller; `raced` are those that were taken, the last one of what was
+    chosen.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Chooser:
         request: Request,
         is_good: Callable[[Sequence[Candidate]], bool],
         clock: Clock | None,
+        race: Callable[[Sequence[Candidate]], Pair],
         notify: Callable[[str], None],
     ) -> None:
         self.problem = _problem(graph, sizes, looked, request.quantity, rest_s)
@@ -55,21 +62,61 @@ class Chooser:
         self._is_good = is_good
         self._notify = notify
         self._clock = clock
+        self._race = race
+        self.raced: list[Pair] = []
 
     def picked(self, choice: Choice) -> list[Candidate]:
         """Return the candidate of each layer."""
         return list(chosen(self.problem, choice))
 
     def choose(self) -> Choice:
-        """Return the choice that the request asks for; raises CompileError (CNN652)."""
-        choice = self._once()
+        """Return the choice that the request asks for; raises CompileError (CNN652).
+
+        What is accepted as measured is never slower than the network as it is: each layer's chain
+        is faster by itself, and so is the whole; else the layers that gain least are put back, and
+        it is chosen again.
+        """
         if self._request.accept == "any":
-            return choice
+            return self._once()
+        choice = self._of_faster_layers()
+        while self._clock is not None and any(c.scheme is not None for c in self.picked(choice)):
+            before, after = self._race(self.picked(choice))
+            self.raced.append((before, after))
+            if after <= before:
+                break
+            self._put_back(choice, all_of_them=len(self.raced) == _RACES)
+            choice = self._of_faster_layers()
+        return choice
+
+    def _of_faster_layers(self) -> Choice:
+        choice = self._once()
         rounds = 0
         while not self._accepted(choice, patient=rounds < _PATIENT_ROUNDS):
             choice = self._once()
             rounds += 1
         return choice
+
+    def _put_back(self, choice: Choice, all_of_them: bool) -> None:
+        """Rule out what was chosen for the half of the layers that gain least; or every chain."""
+        gains = {}
+        for place, c in zip(self.problem.places, self.picked(choice), strict=True):
+            if c.scheme is not None:
+                before, after = self.measured[place.key, c.name, c.ranks]
+                gains[place.key] = before / after
+        least = sorted(gains, key=lambda key: gains[key])[: -(-len(gains) // 2)]
+        groups = []
+        for place, found, c in zip(
+            self.problem.places, self.problem.candidates, self.picked(choice), strict=True
+        ):
+            if place.key in gains and (all_of_them or place.key in least):
+                self.slower[place.key].append(c)
+            if all_of_them:
+                groups.append(found[:1])
+            elif place.key in least:
+                groups.append(tuple(o for o in found if o.scheme is not c.scheme))
+            else:
+                groups.append(found)
+        self.problem = replace(self.problem, candidates=tuple(groups))
 
     def check(self, errors: Mapping[str, float]) -> None:
         """Raise CompileError (CNN652) if outputs err by more than is allowed."""
@@ -202,6 +249,8 @@ class Chooser:
         ruled_out = sum(map(len, self.slower.values()))
         if ruled_out:
             notes.append(f"{ruled_out} chains were timed, and are not faster")
+        if self.raced:
+            notes.append(f"the whole network {raced_text(self.raced)}")
         share = least / dense
         help = "give a larger budget, or allow more schemes"
         if budget.share is not None:
@@ -213,6 +262,12 @@ class Chooser:
             notes=tuple(notes),
             help=help,
         )
+
+
+def raced_text(raced: Sequence[Pair]) -> str:
+    """Return what whole networks took that were made smaller, and were not faster."""
+    times = ", ".join(f"{after / before:.2f}x" for before, after in raced)
+    return f"was timed with chains that are faster each by itself, and took {times} as long"
 
 
 def _middle(steps: Sequence[Choice]) -> Choice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cnndsl.driver.optimizing.choosing import raced_text
 from cnndsl.driver.optimizing.orders import orders, verdict
 from cnndsl.driver.optimizing.outcome import Decision, Outcome
 from cnndsl.factorize.choosing.baselines import greedy, uniform
@@ -110,22 +111,21 @@ def _ms(seconds: float) -> str:
 
 def slower_text(outcome: Outcome) -> str:
     """Return what there is to say if the network, or its changed layers, do not become faster."""
-    if outcome.measured_s is not None:
-        before, after = outcome.measured_s
+    if outcome.raced:
+        slower = outcome.raced if outcome.measured_s is None else outcome.raced[:-1]
+        said = []
+        if slower:
+            put_back = "some" if outcome.measured_s is not None else "all"
+            said.append(f"the network {raced_text(slower)}; {put_back} layers are as they were")
         budget = outcome.request.budget
-        if after <= before:
-            if outcome.request.quantity is not Quantity.LATENCY or budget is None:
-                return ""
-            if after <= budget.amount(before):
-                return ""
-            return (
-                f"{budget} holds for the sum of the layers' times, each by itself; the network as "
-                f"a whole takes {after / before:.3g} of its time"
-            )
-        return (
-            f"the network takes {after / before:.2f}x as long as before on this machine, though "
-            "each changed layer was faster by itself"
-        )
+        if outcome.measured_s is not None and outcome.request.quantity is Quantity.LATENCY:
+            before, after = outcome.measured_s
+            if budget is not None and after > budget.amount(before):
+                said.append(
+                    f"{budget} holds for the sum of the layers' times, each by itself; the network "
+                    f"as a whole takes {after / before:.3g} of its time"
+                )
+        return "; ".join(said)
     ratios = []
     for times in ([d.measured_s, d.predicted_s] for d in outcome.decisions):
         known = next((t for t in times if t is not None), None)
@@ -366,7 +366,7 @@ def _why_left(outcome: Outcome, d: Decision) -> str:
         return f"No scheme makes it cheaper{at}."
     if d.slower:
         tried = ", ".join(map(str, d.slower))
-        return f"Chains that were timed beside it are not faster: {tried}."
+        return f"Chains that were timed are not faster, by themselves or in the network: {tried}."
     cheaper = f"{len(d.candidates) - 1} candidates are cheaper"
     if outcome.request.budget is not None:
         return f"{cheaper}; the budget is met with less loss in other layers."

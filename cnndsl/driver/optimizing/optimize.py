@@ -25,6 +25,7 @@ from cnndsl.driver.optimizing.survey import (
     tensors_of,
     watched,
 )
+from cnndsl.driver.optimizing.times import Pair
 from cnndsl.driver.optimizing.timing import Clock, predicted
 from cnndsl.factorize.candidates import Candidate, Place, Refused, places
 from cnndsl.factorize.choosing.budget import Quantity
@@ -83,7 +84,17 @@ def optimize(
         made = rewrite(graph, {**weights, **built.norms}, built.replacements)
         return request.good_enough(made.graph, made.weights)
 
-    chooser = Chooser(graph, sizes, looked, rest_s, request, is_good, clock, notify)
+    def race(picked: Sequence[Candidate]) -> Pair:
+        chains = {
+            place.key: Replacement(c.scheme.factors(place.uses[0], c.ranks))
+            for place, c in zip(looked.places, picked, strict=True)
+            if c.scheme is not None
+        }
+        made = rewrite(graph, weights, chains)
+        networks = [(graph, weights), (made.graph, made.weights)]
+        return _pair(whole.measured_s(networks, threads=request.threads, notify=notify))
+
+    chooser = Chooser(graph, sizes, looked, rest_s, request, is_good, clock, race, notify)
     choice = chooser.choose()
     picked = chooser.picked(choice)
     built = build(picked)
@@ -93,10 +104,6 @@ def optimize(
     rewritten = rewrite(graph, {**weights, **built.norms}, built.replacements)
     if request.good_enough is not None and request.budget is not None:
         chooser.require(request.good_enough(rewritten.graph, rewritten.weights))
-    times = None
-    if clock is not None and built.replacements:
-        networks = [(graph, weights), (rewritten.graph, rewritten.weights)]
-        times = _pair(whole.measured_s(networks, threads=request.threads, notify=notify))
     notify("planning the network before and after")
     planned = whole.predicted_s(graph), whole.predicted_s(rewritten.graph)
     return Outcome(
@@ -113,7 +120,7 @@ def optimize(
         errors=built.errors,
         samples=count(held_out(graph, data)),
         predicted_s=None if planned[0] is None or planned[1] is None else (planned[0], planned[1]),
-        measured_s=times,
+        raced=tuple(chooser.raced),
         reused=kept.reused + (0 if clock is None else clock.reused),
     )
 
@@ -217,7 +224,7 @@ def _decisions(
     return decisions
 
 
-def _pair(times: Sequence[float]) -> tuple[float, float]:
+def _pair(times: Sequence[float]) -> Pair:
     first, second = times
     return first, second
 

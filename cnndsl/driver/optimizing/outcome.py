@@ -54,8 +54,10 @@ class Outcome:
 
     `problem` and `choice` are what was chosen from, for plots. `errors` has, for each output,
     ||y - y~|| / ||y|| on the calibration data, of so many `samples`. `predicted_s` are the seconds
-    of the whole network before and after as the plan has it, `measured_s` those on this machine,
-    where chains were measured; `reused` says how much was computed or timed by earlier runs.
+    of the whole network before and after as the plan has it. Where chains were measured, `raced`
+    are the seconds of the network and of each smaller one that was timed beside it, which were
+    chosen in turn until one was not slower. `reused` says how much was computed or timed by earlier
+    runs.
     """
 
     request: Request
@@ -71,8 +73,13 @@ class Outcome:
     errors: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
     predicted_s: tuple[float, float] | None = None
-    measured_s: tuple[float, float] | None = None
+    raced: tuple[tuple[float, float], ...] = ()
     reused: int = 0
+
+    @property
+    def measured_s(self) -> tuple[float, float] | None:
+        """The seconds of the whole network on this machine, before and after, where measured."""
+        return self.raced[-1] if self.raced and any(d.is_changed for d in self.decisions) else None
 
     @property
     def label(self) -> Label:

@@ -10,7 +10,13 @@ from pathlib import Path
 from cnndsl.analysis.cost import Cost
 from cnndsl.diagnostics import CompileError, Diagnostic, Source, Span
 from cnndsl.driver.load import read_source
-from cnndsl.factorize.candidates import Place, chain_cost_of, known, refusal
+from cnndsl.factorize.candidates import (
+    Place,
+    chain_cost_of,
+    in_whole_vectors,
+    known,
+    refusal,
+)
 from cnndsl.factorize.decompose import WeightScheme
 from cnndsl.factorize.ranks.energy import energy_ranks
 from cnndsl.factorize.ranks.evbmf import evbmf_ranks
@@ -44,9 +50,9 @@ class ByHand:
 class RankRule:
     """One rank for each layer and scheme; or `lines` by hand, for some layers.
 
-    `energy` keeps so much of the squares of singular values, `evbmf` what is no noise; `ratio`
-    makes a layer's MACs so many times fewer, `rate` its parameters; `usual` are those of the
-    networks that a rewrite is known from.
+    `energy` keeps so much of the squares of singular values, `evbmf` what is no noise, both filled
+    up to whole vectors where that is free; `ratio` makes a layer's MACs so many times fewer, `rate`
+    its parameters; `usual` are those of the networks that a rewrite is known from.
     """
 
     text: str
@@ -76,9 +82,10 @@ class RankRule:
             case _ if not isinstance(scheme, WeightScheme) or weight is None:
                 return None
             case "energy":
-                return energy_ranks(scheme, layer, weight, self.amount)
+                found = energy_ranks(scheme, layer, weight, self.amount)
             case _:
-                return evbmf_ranks(scheme, layer, weight)
+                found = evbmf_ranks(scheme, layer, weight)
+        return None if found is None else in_whole_vectors(place, scheme, found)
 
 
 def parse_rule(text: str, schemes: Mapping[str, Scheme]) -> RankRule:

@@ -29,18 +29,9 @@ _SECONDS = 20.0
 def predicted_s(graph: Graph) -> float | None:
     """Return the seconds of one sample as the plan has it; None where it cannot be planned."""
     try:
-        optimized = optimize(graph).graph
-        seconds = step_seconds(optimized, optimized, usual_sizes(graph, 1))
+        return sum(step_seconds(optimize(graph).graph, usual_sizes(graph, 1)).values())
     except CompileError:
         return None
-    # What is made of weights alone (a batch norm folded into them) is made once.
-    seen = {i.value.name for i in optimized.inputs}
-    total = 0.0
-    for node in optimized.nodes:
-        if seen.intersection(node.inputs):
-            seen.add(node.output.name)
-            total += seconds[node.label]
-    return total
 
 
 def measured_s(

@@ -44,7 +44,7 @@ class DecouplingPointwiseFirst(WeightScheme):
         return _refusal(layer)
 
     def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
-        return (RankLimit("terms", min(layer.in_channels, layer.taps)),)
+        return (RankLimit("terms", min(layer.in_channels, layer.taps), is_width=False),)
 
     def factors(self, layer: Layer, ranks: Ranks) -> Factors:
         (terms,) = ranks
@@ -87,7 +87,7 @@ class DecouplingDepthwiseFirst(WeightScheme):
         return _refusal(layer)
 
     def rank_limits(self, layer: Layer) -> tuple[RankLimit, ...]:
-        return (RankLimit("terms", min(layer.out_channels, layer.taps)),)
+        return (RankLimit("terms", min(layer.out_channels, layer.taps), is_width=False),)
 
     def factors(self, layer: Layer, ranks: Ranks) -> Factors:
         (terms,) = ranks
