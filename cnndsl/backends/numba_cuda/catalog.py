@@ -47,6 +47,8 @@ ALWAYS = ("gather",)
 KERNELS: dict[str, tuple[str, ...]] = {
     "reduce": ("global_pool", "layer_norm", "group_norm", "softmax"),
     "conv": ("multiply",),
+    "words": ("multiply",),
+    "tensor": ("multiply",),
     "finish": ("multiply",),
     "thin": ("multiply",),
     "direct": ("direct",),
@@ -85,7 +87,14 @@ def layers_needed(functions: Iterable[str]) -> tuple[str, ...]:
     return tuple(layer for layer in LAYERS if layer in needed)
 
 
-def kernels_needed(layers: Iterable[str]) -> tuple[str, ...]:
-    """Return the kernel files that some layers call, in order."""
+OF_TENSOR_CORES = frozenset({"words", "tensor"})
+"""Kernel files for factors that are rounded, instead of `conv`."""
+
+
+def kernels_needed(layers: Iterable[str], precision: str) -> tuple[str, ...]:
+    """Return the kernel files that some layers call at a precision, in order."""
     present = set(layers)
-    return tuple(name for name, callers in KERNELS.items() if present & set(callers))
+    other = OF_TENSOR_CORES if precision == "fp32" else {"conv"}
+    return tuple(
+        name for name, callers in KERNELS.items() if present & set(callers) and name not in other
+    )

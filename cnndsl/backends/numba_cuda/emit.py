@@ -92,7 +92,7 @@ def emit(graph: Graph, name: str, *, header: Header, options: Options = DEFAULTS
         network_lines=network_lines(graph, calls, identifiers, blocks=False),
         bind_lines=bind_lines(graph, identifiers, TARGET),
         folded=tuple(Entry(*e) for e in folded_entries(graph)),
-        kernels=kernels_needed(layers),
+        kernels=kernels_needed(layers, options.precision),
         layers=layers,
         activations=tuple(Ending(word_of(a), a.doc, a.lines) for a in dict.fromkeys(used)),
         winograd=options.winograd,

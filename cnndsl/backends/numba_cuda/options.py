@@ -15,7 +15,7 @@ wherever they can."""
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 """What the factors of a convolution's products are rounded to; sums are always float32."""
 
-LEAST_CAPABILITY = {"fp32": (7, 5), "tf32": (8, 0), "bf16": (8, 0), "fp16": (7, 5)}
+LEAST_CAPABILITY = {"fp32": (7, 5), "tf32": (8, 0), "bf16": (8, 0), "fp16": (8, 0)}
 """The oldest devices that can do so, by their compute capability."""
 
 
