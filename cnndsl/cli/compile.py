@@ -111,6 +111,8 @@ def command(
         raise click.UsageError("--tuning is for the target numba-cpu")
     if "numba-cuda" not in targets and precision != "fp32":
         raise click.UsageError("--precision is for the target numba-cuda")
+    if precision != "fp32" and winograd in ("f2", "f4") and "numba-cpu" not in targets:
+        raise click.UsageError("--winograd f2 and f4 need --precision fp32: rounding grows in them")
     if targets == ("torch",) and source.is_given:
         raise click.UsageError(
             "--weights and --seed are not for the target torch: its module loads weights itself"

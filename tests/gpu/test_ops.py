@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from conformance.cases import Case, cases, vector_cases
 from conformance.modules import graph_of_cases, random_arrays, random_weights
 from gpu.modules import error, module_of
 
+from cnndsl.backends.numba_cuda.options import DEFAULTS, Options
 from cnndsl.backends.reference.run import run
 
 TOLERANCE = 3e-6
@@ -39,17 +41,24 @@ def test_every_op_equals_its_definition(rank: int) -> None:
     compare(small_cases(rank), seed=rank)
 
 
-def compare(grid: Sequence[Case], seed: int) -> None:
-    """Run cases as one network, and compare each result with its definition."""
+def compare(
+    grid: Sequence[Case],
+    seed: int,
+    options: Options = DEFAULTS,
+    tolerance: float = TOLERANCE,
+) -> Any:
+    """Run cases as one network, and compare each result with its definition; return the module."""
     graph = graph_of_cases(grid)
     inputs = random_arrays({i.value.name: i.value.type for i in graph.inputs}, seed=seed)
     weights = random_weights(graph, seed=seed)
-    got = module_of(graph).load(weights)(**inputs)
+    module = module_of(graph, options)
+    got = module.load(weights)(**inputs)
     wide = {n: v.astype(np.float64) if v.dtype == np.float32 else v for n, v in inputs.items()}
     expected = run(graph, wide, {n: v.astype(np.float64) for n, v in weights.items()})
     wrong = [
         f"{case}: off by {off:.2e} of the largest value"
         for i, case in enumerate(grid)
-        if not (off := error(got[f"y{i}"], expected[f"y{i}"])) <= TOLERANCE
+        if not (off := error(got[f"y{i}"], expected[f"y{i}"])) <= tolerance
     ]
     assert not wrong, f"{len(wrong)} of {len(grid)} cases:\n" + "\n".join(wrong)
+    return module

@@ -9,6 +9,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "before": (),
     "same": (),
     "multiply": ("channels",),
+    "winograd": ("multiply",),
     "direct": ("channels",),
     "conv": ("multiply", "direct", "before"),
     "transposed": ("multiply",),
@@ -51,6 +52,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "tensor": ("multiply",),
     "finish": ("multiply",),
     "thin": ("multiply",),
+    "winograd": ("winograd",),
     "direct": ("direct",),
     "local": ("local",),
     "max_pool": ("max_pool",),
@@ -75,10 +77,11 @@ OF_FUNCTION = {"norm_layer": "scale_shift", "affine_layer": "scale_shift"}
 """The layer whose file has a function that is not called like it."""
 
 
-def layers_needed(functions: Iterable[str]) -> tuple[str, ...]:
-    """Return the layers that have some functions, those needed by others included, in order."""
+def layers_needed(functions: Iterable[str], extra: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the layers that have some functions, and others, with all that they need, in order."""
     needed: set[str] = set()
-    pending = [OF_FUNCTION.get(f, f.removesuffix("_layer")) for f in functions] + list(ALWAYS)
+    pending = [OF_FUNCTION.get(f, f.removesuffix("_layer")) for f in functions]
+    pending += [*ALWAYS, *extra]
     while pending:
         layer = pending.pop()
         if layer not in needed:

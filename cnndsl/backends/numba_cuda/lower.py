@@ -10,6 +10,7 @@ from cnndsl.backends.numba_cpu.rules import RULES
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
+from cnndsl.ops.conv import Conv
 from cnndsl.ops.fused import Fused
 
 TARGET = "numba-cuda"
@@ -45,6 +46,17 @@ def lower(graph: Graph) -> tuple[Call, ...]:
         if node.output.name not in graph.load_time:
             calls += _lower(graph, node)
     return tuple(calls)
+
+
+def is_winograd(op: Op) -> bool:
+    """Say whether Winograd's method fits a layer: a plain 3x3 convolution with stride 1."""
+    base = op.base if isinstance(op, Fused) else op
+    return (
+        type(base) is Conv
+        and base.kernel == (3, 3)
+        and base.groups == 1
+        and base.stride == base.dilation == (1, 1)
+    )
 
 
 def word_of(activation: Activation) -> str:
