@@ -10,6 +10,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "same": (),
     "multiply": ("channels",),
     "winograd": ("multiply",),
+    "pair": ("multiply", "direct"),
     "direct": ("channels",),
     "conv": ("multiply", "direct", "before"),
     "transposed": ("multiply",),
@@ -48,6 +49,7 @@ ALWAYS = ("gather",)
 KERNELS: dict[str, tuple[str, ...]] = {
     "reduce": ("global_pool", "layer_norm", "group_norm", "softmax"),
     "conv": ("multiply",),
+    "pair": ("pair",),
     "words": ("multiply",),
     "tensor": ("multiply",),
     "finish": ("multiply",),

@@ -23,7 +23,7 @@ from cnndsl.backends.numba_cpu.interface import (
 )
 from cnndsl.backends.numba_cpu.listing import folded_entries, network_lines
 from cnndsl.backends.numba_cuda.catalog import kernels_needed, layers_needed
-from cnndsl.backends.numba_cuda.lower import TARGET, is_winograd, lower, word_of
+from cnndsl.backends.numba_cuda.lower import TARGET, has_pairs, is_winograd, lower, word_of
 from cnndsl.backends.numba_cuda.options import DEFAULTS, LEAST_CAPABILITY, Options
 from cnndsl.ir.graph import Graph
 
@@ -76,8 +76,10 @@ def emit(graph: Graph, name: str, *, header: Header, options: Options = DEFAULTS
     calls = lower(graph)
     # Transformed factors spread over more orders of magnitude than rounded ones can hold.
     allowed = options.winograd != "off" and options.precision == "fp32"
-    winograd = allowed and any(is_winograd(call.node.op) for call in calls)
-    layers = layers_needed((call.function for call in calls), ["winograd"] if winograd else [])
+    extra = ["winograd"] if allowed and any(is_winograd(call.node.op) for call in calls) else []
+    if options.fuse != "off" and options.precision == "fp32" and has_pairs(calls):
+        extra.append("pair")
+    layers = layers_needed((call.function for call in calls), extra)
     used: tuple[Activation, ...] = (CLAMP, *(c.activation for c in calls if c.activation))
     identifiers = Identifiers(_module_names() | {word_of(a) for a in used})
     symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)

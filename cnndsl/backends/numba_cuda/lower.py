@@ -59,6 +59,12 @@ def is_winograd(op: Op) -> bool:
     )
 
 
+def has_pairs(calls: tuple[Call, ...]) -> bool:
+    """Say whether a convolution reads what a depthwise one makes, so that they may be one."""
+    made = {Ref(call.result) for call in calls if call.function == "depthwise_layer"}
+    return any(call.positional[0] in made for call in calls if call.function == "conv_layer")
+
+
 def word_of(activation: Activation) -> str:
     """Return the name of the generated module's constant for an activation."""
     return activation.kernel.upper()

@@ -1,0 +1,93 @@
+"""Pairs of convolutions in one kernel: every kind, against `evaluate` and against two kernels."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance.cases import floats
+from conformance.modules import random_arrays, random_weights
+from gpu.modules import error, module_of
+from properties.networks import GraphBuilder
+
+from cnndsl.backends.numba_cuda.options import Options
+from cnndsl.backends.reference.run import run
+from cnndsl.ir.graph import Graph
+from cnndsl.ops.activation import Relu, Relu6, Silu
+from cnndsl.ops.base import OpError
+from cnndsl.ops.conv import Conv, DepthwiseConv
+from cnndsl.ops.fused import Fused
+from cnndsl.types.padding import Explicit, Same, Valid
+
+TOLERANCE = 3e-6
+PAIRS = 8
+
+
+def separable() -> Graph:
+    """Return depthwise convolutions, each with the 1x1 convolution that reads it."""
+    chosen = random.Random(1)
+    b = GraphBuilder("pairs")
+    ends: list[Any] = []
+    while len(ends) < PAIRS:
+        channels = chosen.choice((3, 9, 20))
+        x = floats(chosen.choice((1, 2)), channels, chosen.randint(3, 7), chosen.randint(4, 8))
+        first: Any = DepthwiseConv(
+            kernel=chosen.choice(((3, 3), (5, 3), (1, 2))),
+            stride=chosen.choice(((1, 1), (2, 2), (1, 2))),
+            dilation=chosen.choice(((1, 1), (1, 1), (2, 1))),
+            padding=chosen.choice((Same(), Valid(), Explicit(((1, 0), (2, 1))))),
+            bias=chosen.random() < 0.5,
+        )
+        second: Any = Conv(
+            out_channels=chosen.choice((5, 33)),
+            kernel=(1, 1),
+            stride=(1, 1),
+            dilation=(1, 1),
+            padding=Valid(),
+            bias=chosen.random() < 0.5,
+        )
+        if chosen.random() < 0.7:
+            first = Fused(base=first, activation=chosen.choice((Relu6(), Silu())))
+        try:
+            m = first.infer([x])
+            y = second.infer([m])
+        except OpError:
+            continue
+        between = b.add(first, b.input(f"x{len(ends)}", x))
+        others = []
+        if chosen.random() < 0.5:
+            second = Fused(base=second, activation=Relu(), residual=True)
+            others.append(b.input(f"r{len(ends)}", y))
+        ends.append(b.add(second, between, *others))
+    return b.graph(*ends)
+
+
+@pytest.mark.parametrize("graph", [separable()], ids=["separable"])
+def test_pairs_equal_the_definition(graph: Graph) -> None:
+    inputs = random_arrays({i.value.name: i.value.type for i in graph.inputs}, seed=2)
+    weights = random_weights(graph, seed=2)
+    wide = {n: v.astype(np.float64) for n, v in inputs.items()}
+    expected = run(graph, wide, {n: v.astype(np.float64) for n, v in weights.items()})
+    for fuse in ("on", "off"):
+        module = module_of(graph, Options(fuse=fuse))
+        plan = module.Plan(module.Paper(), {})
+        kernels = [module._kernel_name(step.kernel) for step in plan.steps]
+        assert kernels.count("pair") == (PAIRS if fuse == "on" else 0)
+        got = module.load(weights)(**inputs)
+        assert max(error(got[n], expected[n]) for n in expected) <= TOLERANCE
+
+
+def test_a_map_that_others_read_is_made() -> None:
+    b = GraphBuilder("shared")
+    x = b.input("x", floats(1, 4, 5, 5))
+    first = DepthwiseConv(kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=Same(), bias=False)
+    second = Conv(
+        out_channels=4, kernel=(1, 1), stride=(1, 1), dilation=(1, 1), padding=Valid(), bias=False
+    )
+    between = b.add(first, x)
+    graph = b.graph(b.add(second, between), between)
+    module = module_of(graph, Options(fuse="on"))
+    plan = module.Plan(module.Paper(), {})
+    assert "pair" not in {module._kernel_name(step.kernel) for step in plan.steps}
