@@ -50,6 +50,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "reduce": ("global_pool", "layer_norm", "group_norm", "softmax"),
     "conv": ("multiply",),
     "pair": ("pair",),
+    "chain": ("pair",),
     "words": ("multiply",),
     "tensor": ("multiply",),
     "finish": ("multiply",),

@@ -60,8 +60,10 @@ def is_winograd(op: Op) -> bool:
 
 
 def has_pairs(calls: tuple[Call, ...]) -> bool:
-    """Say whether a convolution reads what a depthwise one makes, so that they may be one."""
-    made = {Ref(call.result) for call in calls if call.function == "depthwise_layer"}
+    """Say whether a convolution reads what another one makes, so that they may share a kernel."""
+    made = {
+        Ref(call.result) for call in calls if call.function in ("conv_layer", "depthwise_layer")
+    }
     return any(call.positional[0] in made for call in calls if call.function == "conv_layer")
 
 
