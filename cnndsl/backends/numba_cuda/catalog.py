@@ -43,8 +43,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 """Layers, in the order in which they are written, each with the layers it needs."""
 
-ALWAYS = ("gather",)
-"""Layers of every module: a result that shares its memory is copied out."""
+ALWAYS = ("gather", "multiply")
+"""Layers of every module: a result that shares its memory is copied out, tiles are tuned."""
 
 KERNELS: dict[str, tuple[str, ...]] = {
     "reduce": ("global_pool", "layer_norm", "group_norm", "softmax"),
