@@ -179,8 +179,9 @@ def algorithm_options(command: F) -> F:
         type=click.Choice(FUSE),
         default="auto",
         show_default=True,
-        help="Pairs of convolutions done together, so that what lies between them stays in a cache "
-        "or on the chip: where it is estimated to be faster, nowhere, or wherever it can be.",
+        help="Convolutions done together (pairs, and sums of numba-cpu), so that what lies between "
+        "them stays in a cache or on the chip: where it is estimated to be faster, nowhere, or "
+        "wherever it can be.",
     )(command)
     return click.option(
         "--winograd",

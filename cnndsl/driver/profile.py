@@ -14,7 +14,6 @@ import numpy as np
 
 from cnndsl.analysis.cost import op_word
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
-from cnndsl.backends.numba_cpu.plan import TOGETHER
 from cnndsl.driver.backends import import_module
 from cnndsl.driver.bench import pinned, processor
 from cnndsl.driver.cache import store
@@ -48,12 +47,14 @@ class Step:
 class Layer:
     """What one layer does and took: `seconds` is the median of its steps' sum.
 
+    `parts` are the labels of the layers of the program that share its steps, if some do.
     `macs` are those of its definition, `macs_done` those of the algorithm; `map_bytes` its operands
     and its result, `weight_bytes` its weights as packed for the algorithm, each once. The limits
     are the times that the machine's peaks allow.
     """
 
     label: str
+    parts: tuple[str, ...]
     op: str
     shape: tuple[int, ...]
     algorithm: str
@@ -158,7 +159,8 @@ def layers(
     for record in records:
         by_label.setdefault(record.label or INPUT, []).append(record)
     nodes = [n for n in graph.nodes if n.output.name not in graph.load_time]
-    joint = _joint(nodes, by_label)
+    shared = {record.label: record.parts for record in records if record.parts}
+    joint = _joint(nodes, shared)
     moved = {label: _map_bytes(graph, group, sizes) for label, group in joint.items()}
     moved[INPUT] = 2 * sum(_bytes(i.value.type, sizes) for i in graph.inputs)
     moved[OUTPUT] = 2 * sum(_bytes(graph.types[o.value], sizes) for o in graph.outputs)
@@ -178,6 +180,7 @@ def layers(
         found.append(
             Layer(
                 label=label,
+                parts=shared.get(label, ()),
                 op=op,
                 shape=shape,
                 algorithm="" if main is None else main.algorithm or main.kernel,
@@ -198,9 +201,9 @@ _Described = tuple[str, str, tuple[int, ...], int, float]
 """A layer's label, op, result's shape, multiply-adds and the share of its weights it reads."""
 
 
-def _joint(nodes: Sequence[Node], labels: Iterable[str]) -> dict[str, list[Node]]:
+def _joint(nodes: Sequence[Node], shared: Mapping[str, tuple[str, ...]]) -> dict[str, list[Node]]:
     """Return the nodes by the labels of their steps, each where its last one is."""
-    of = {part: label for label in labels for part in label.split(TOGETHER)}
+    of = {part: label for label, parts in shared.items() for part in parts}
     last = {of.get(node.label, node.label): node for node in nodes}
     joint: dict[str, list[Node]] = {
         of.get(n.label, n.label): [] for n in nodes if last[of.get(n.label, n.label)] is n
@@ -221,7 +224,7 @@ def _described(
         read += evaluate_extent(node.op.weight_elements_read(types), sizes)
         macs += evaluate_extent(graph.macs(node), sizes)
     share = min(1.0, read / there) if there else 1.0
-    text = ", ".join(map(_op_text, nodes))
+    text = ", ".join(dict.fromkeys(map(_op_text, nodes)))
     return label, text, nodes[-1].output.type.at(sizes), macs, share
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from cnndsl.backends.numba_cpu.plan import TOGETHER
 from cnndsl.driver.bench import pinned, processor
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.profile import loaded
@@ -99,14 +98,11 @@ def variant(module: Any, net: Any, algorithm: str, arrays: Sequence[Array]) -> A
 
 
 def by_label(records: Sequence[Any]) -> dict[str, Array]:
-    """Return the seconds of each layer, its steps together, in each run.
-
-    Of two layers that share a step, the second has its time.
-    """
+    """Return the seconds of each layer, its steps together, in each run; none share a step."""
     found: dict[str, Array] = {}
     for record in records:
-        label = record.label.split(TOGETHER)[-1]
-        found[label] = found.get(label, 0.0) + record.seconds
+        assert not record.parts, f"{record.label} is not timed apart"
+        found[record.label] = found.get(record.label, 0.0) + record.seconds
     return found
 
 

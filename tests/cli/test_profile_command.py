@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 KEYS = {
-    "label", "op", "shape", "algorithm", "seconds", "macs", "macs_done", "map_bytes",
+    "label", "parts", "op", "shape", "algorithm", "seconds", "macs", "macs_done", "map_bytes",
     "weight_bytes", "arithmetic_limit_s", "memory_limit_s", "steps", "limit_s", "bound",
 }  # fmt: skip
 

@@ -343,10 +343,8 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
     x = plan.map((batch, groups * lanes * -(-in_channels // lanes), *space))
     y = plan.map((batch, groups * each, *space))
     zeros = np.zeros(8, np.float32)
-    tools._multiply(
-        plan, x, y, zeros, zeros, [(0, 0, 0)],
-        in_channels=in_channels, out_channels=out_channels, groups=groups,
-    )  # fmt: skip
+    product = tools.Product(x, "weights", lambda: zeros, zeros, in_channels, [(0, 0, 0)])
+    tools._multiply(plan, product, y, out_channels=out_channels, groups=groups)
     chunks, arguments = plan.steps[-1].chunks, plan.steps[-1].arguments
     values = arguments()
     written: Counter[int] = Counter()

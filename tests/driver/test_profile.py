@@ -59,10 +59,12 @@ def test_layers_that_share_a_step_share_a_row(tmp_path: Path) -> None:
     path.write_text(
         "network pair\ninput x: float32[N, 32, 24, 24]\n"
         "output y = x -> dwconv3x3 -> relu -> conv1x1(48) -> relu\n"
+        "output z = ((x -> conv1x1(32)) + (x -> conv1x1(32))) + (x -> conv1x1(32))\n"
     )
     found = profile(prepare(path, Choice({})), threads=1, runs=3, options=Options(fuse="on"))
-    _, pair, _ = found.layers
+    _, pair, total, _ = found.layers
     assert pair.label == "dwconv3x3 + conv1x1"
+    assert pair.parts == ("dwconv3x3", "conv1x1")
     assert pair.op == "dwconv3x3 + relu, conv1x1 + relu"
     assert pair.algorithm == "depthwise + direct, fused"
     assert pair.shape == (1, 48, 24, 24)
@@ -70,6 +72,13 @@ def test_layers_that_share_a_step_share_a_row(tmp_path: Path) -> None:
     assert pair.map_bytes == 4 * (32 + 48) * 24 * 24
     assert pair.weight_bytes >= 4 * (32 * 9 + 32 * 48)
     assert pair.seconds > 0
+    assert total.label == "conv1x1_2 + 1 more + conv1x1_4"
+    assert total.parts == ("conv1x1_2", "conv1x1_3", "conv1x1_4")
+    assert total.op == "conv1x1, conv1x1 + residual"
+    assert total.algorithm == "direct, joined"
+    assert total.macs == total.macs_done == 3 * 32 * 32 * 24 * 24
+    assert total.map_bytes == 4 * (32 + 32) * 24 * 24
+    assert total.weight_bytes >= 4 * 3 * 32 * 32
 
 
 def test_work_is_that_of_the_definition(prepared: Prepared, found: Profile) -> None:
@@ -97,6 +106,7 @@ def test_weights_are_those_that_the_kernel_reads(prepared: Prepared, found: Prof
 def record(label: str, macs: int, weight_bytes: int, *seconds: float) -> Any:
     return SimpleNamespace(
         label=label,
+        parts=(),
         kernel="conv",
         algorithm="some" if macs else "",
         macs=macs,

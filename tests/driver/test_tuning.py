@@ -235,7 +235,7 @@ def fake_profile(turns: list[str], net: FakeNetwork, *arrays: Any, runs: int) ->
         seconds = np.full(runs, TIMES[label, used] / 2)
         seconds[0] *= 100
         records += [
-            SimpleNamespace(label=label, algorithm=name, macs=macs, seconds=seconds)
+            SimpleNamespace(label=label, parts=(), algorithm=name, macs=macs, seconds=seconds)
             for name, macs in ((f"{used}: inputs", 0), (used, 9))
         ]
     return records

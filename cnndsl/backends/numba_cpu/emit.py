@@ -29,7 +29,7 @@ from cnndsl.backends.numba_cpu.interface import (
     parameter_entries,
 )
 from cnndsl.backends.numba_cpu.listing import Work, folded_entries, network_lines
-from cnndsl.backends.numba_cpu.lower import has_pairs, lower, with_algorithms
+from cnndsl.backends.numba_cpu.lower import lower, shared, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.backends.numba_cpu.winograd import Tile, kernels_of
@@ -124,7 +124,7 @@ def _context(
 ) -> ModuleContext:
     calls = with_algorithms(lower(graph), options.algorithms)
     used = {layer for call in calls for layer in call.layers}
-    layers = layers_needed(used | ({"band"} if has_pairs(calls) else set()))
+    layers = layers_needed(used | shared(calls))
     kernels = kernels_needed(layers)
     winograd_tiles = kernels_of(calls)
     tiles = [t for ts in winograd_tiles.values() for t in ts]

@@ -60,10 +60,14 @@ def lower(graph: Graph) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def has_pairs(calls: tuple[Call, ...]) -> bool:
-    """Say whether a convolution reads another one's result, so that they may share a step."""
-    made = {Ref(call.result) for call in calls if call.function in _BANDED}
-    return any(call.positional[0] in made for call in calls if call.function in _BANDED)
+def shared(calls: tuple[Call, ...]) -> set[str]:
+    """Return the layers that let convolutions share a step, if some read or add others' results."""
+    windows = [call for call in calls if call.function in _BANDED]
+    made = {Ref(call.result) for call in windows}
+    found = {"band"} if any(call.positional[0] in made for call in windows) else set()
+    if any(dict(call.named).get("residual") in made for call in windows):
+        found.add("join")
+    return found
 
 
 def with_algorithms(calls: tuple[Call, ...], algorithms: Mapping[str, str]) -> tuple[Call, ...]:

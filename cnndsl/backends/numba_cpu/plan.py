@@ -22,10 +22,6 @@ TILE_PIXELS = 14
 """What goes with these vectors; work is shared out by it."""
 
 
-TOGETHER = " + "
-"""What stands between the labels of two layers that share a step."""
-
-
 @dataclass(frozen=True, slots=True)
 class PlannedMemory:
     """The arena of activations for one set of sizes and one thread, in bytes.
@@ -110,7 +106,10 @@ def planned_work(optimized: Graph, options: Options = DEFAULTS) -> dict[str, Wor
 def _algorithm(step: Any, part: Any) -> str:
     """Return how a step's part is computed, and with what it shares the step."""
     others = [p.label for p in step.parts if p is not part]
-    return ", fused with ".join((part.algorithm, *others))
+    if not others:
+        return str(part.algorithm)
+    named = others if len(others) < 4 else [others[0], "...", others[-1]]
+    return f"{part.algorithm}, fused with {', '.join(named)}"
 
 
 def _planned(graph: Graph, known: Mapping[str, int], options: Options) -> tuple[Any, int]:
