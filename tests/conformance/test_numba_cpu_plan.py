@@ -350,7 +350,7 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
     written: Counter[int] = Counter()
 
     def invoke(tile: Any, pixels: int, blocks: int, *rest: Any) -> None:
-        _, _, _, _, _, _, y_at, y_step, y_block, *_ = rest
+        _, _, _, _, _, _, _, _, y_at, y_step, y_block, *_ = rest
         assert 1 <= pixels <= tools.TILE_PIXELS
         written.update(
             y_at + 4 * (p * y_step + b * y_block) for p in range(pixels) for b in range(blocks)
