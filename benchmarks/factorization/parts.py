@@ -33,6 +33,9 @@ LARGE_SHARES = (0.75, 0.5, 0.25)
 SMALLER = ROOT / "out" / "benchmarks" / "smaller"
 """Where the trained networks made smaller lie between the parts."""
 
+KEPT = ROOT / "out" / "benchmarks" / "kept"
+"""What was computed for the layers of large networks."""
+
 RANKS = (0, 1, 5, 10, 20, 40, 60)
 CURVE = tuple(i / 20 for i in range(3, 20))
 """Shares of the MACs at which rules of choosing are compared."""
@@ -67,6 +70,7 @@ def _budget(session: Session, key: str) -> Found:
         threads=session.threads,
         rounds=1 if session.quick else 6,
         folder=str(session.folder),
+        kept=str(KEPT),
     )
 
 

@@ -43,9 +43,12 @@ def times(network: str, folder: str, threads: int, rounds: int) -> dict[str, Any
 
 
 def within_budget(
-    program: str, share: float, threads: int, rounds: int, folder: str
+    program: str, share: float, threads: int, rounds: int, folder: str, kept: str
 ) -> dict[str, Any]:
-    """Make a network smaller by each way of accepting chains; time all of them side by side."""
+    """Make a network smaller by each way of accepting chains; time all of them side by side.
+
+    What is computed for layers is kept in a folder of its own: equal for all budgets.
+    """
     graph = load(Path(program)).graph
     weights = weights_of(graph, seed=0)
     ways: dict[str, dict[str, Any]] = {}
@@ -60,6 +63,7 @@ def within_budget(
                     budget=f"macs={share:g}x",
                     accept=accept,
                     threads=count,
+                    resume=Path(kept),
                 )
             except CompileError as error:
                 ways[accept] = {"unmet": error.diagnostics[0].message}
@@ -91,6 +95,7 @@ def _described(outcome: Outcome) -> dict[str, Any]:
         "layers": len(outcome.decisions),
         "schemes": sorted({d.chosen.name for d in changed}),
         "predicted_s": [sum(p[0] for p in predicted), sum(p[1] for p in predicted)],
+        "raced_s": [list(pair) for pair in outcome.raced],
     }
 
 
