@@ -217,6 +217,9 @@ def section(found: Mapping[str, Results]) -> str:
     """Return the README's section: times within budgets, and what the other parts come to."""
     lines = []
     if "budget" in found:
+        m = found["budget"].machine
+        where = f"{m['processor']} ({m['vectors']}), {m['processors']} processors"
+        lines += [f"Measured on {where}, all threads, one picture at a time:\n"]
         lines += [_budget_table(found["budget"])]
     lines += [f"- {text}" for text in _sentences(found)]
     return "\n".join(lines) + "\n" if lines else ""

@@ -10,6 +10,7 @@ import pytest
 from elaborate.elaborating import graph_of
 
 from cnndsl.analysis.cost import summarize
+from cnndsl.backends.onnx.emit import emit
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError
 from cnndsl.driver.choice import Choice
@@ -164,7 +165,8 @@ def test_the_program_keeps_its_head_and_its_blocks(
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_block_that_is_used_often_stays_one_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_model", [False, True])
+def test_a_block_that_is_used_often_stays_one_block(tmp_path: Path, as_model: bool) -> None:
     """Each use would have the scheme of its own weights: of low rank down, or across channels."""
     source = tmp_path / "net.cnn"
     source.write_text(
@@ -182,6 +184,10 @@ def test_a_block_that_is_used_often_stays_one_block(tmp_path: Path) -> None:
             rows = rng.standard_normal((16, 5)) @ rng.standard_normal((5, 144))
             planted = rows.reshape(16, 16, 3, 3)
         weights[name] = (planted / planted.std() / 12).astype(np.float32)
+    if as_model:  # which knows of no blocks
+        (tmp_path / "net.onnx").write_bytes(emit(network.graph, weights))
+        network = read_network(tmp_path / "net.onnx", Choice({}), with_weights=False)
+        weights = dict(network.weights)
     asked = request("macs=0.4x", "spatial_svd", "channel_output")
     outcome = optimize(network.graph, weights, asked)
     schemes = {d.chosen.name for d in outcome.decisions if d.is_changed}
@@ -201,8 +207,6 @@ def test_a_block_that_is_used_often_stays_one_block(tmp_path: Path) -> None:
 
 def test_a_model_becomes_a_smaller_model(tmp_path: Path, weights: dict[str, Array]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from cnndsl.backends.onnx.emit import emit
-
     graph = graph_of(NETWORK, "")
     (tmp_path / "net.onnx").write_bytes(emit(graph, weights))
     sizes = {"H": 24, "W": 20}

@@ -27,6 +27,7 @@ from cnndsl.driver.optimizing.survey import (
 )
 from cnndsl.driver.optimizing.times import Pair
 from cnndsl.driver.optimizing.timing import Clock, predicted
+from cnndsl.driver.optimizing.uses import with_origins
 from cnndsl.factorize.candidates import Candidate, Place, Refused, places
 from cnndsl.factorize.choosing.budget import Quantity
 from cnndsl.factorize.decompose import WeightScheme
@@ -66,6 +67,7 @@ def optimize(
         looked_at = watched(places(graph, sizes)[0], request.schemes)
         statistics, unfitted = observe(graph, weights, fitted_to(graph, data), looked_at, notify)
     looked = survey(graph, weights, request, sizes, statistics, kept, notify)
+    looked = replace(looked, places=with_origins(graph, looked.places))
     statistics = {}
     clock = Clock(request.threads, notify=notify) if request.accept == "measured" else None
     rest_s = 0.0

@@ -32,10 +32,15 @@ _LIMITS = ("CNN401", "CNN402", "CNN403", "CNN404")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A program, and the names that it gives to the parameters of the graph it was made of."""
+    """A program, and the names that it gives to the parameters of the graph it was made of.
+
+    `spans` tell where the graph's nodes stand, by their labels, in the text without comments: a
+    block's layers in one place for all of its uses.
+    """
 
     text: str
     names: Mapping[str, str] = field(repr=False)
+    spans: Mapping[str, Span | None] = field(repr=False)
 
 
 class WrongProgram(Exception):  # noqa: N818 - the name says what is wrong
@@ -82,7 +87,9 @@ def write_source(
             continue
         names = checked_names(meant, text, stated)
         commented = with_comments(program, meant, names, stated, comments or {})
-        return Written(commented, {p.value.name: names[p.value.name] for p in graph.parameters})
+        spans = {n.label: meant.producers[names[n.output.name]].span for n in stated.nodes}
+        own = {p.value.name: names[p.value.name] for p in graph.parameters}
+        return Written(commented, own, spans)
     assert failure is not None
     raise CompileError(
         # Its place is in a text that nobody will see.
