@@ -1,6 +1,8 @@
 # make demo   compile two trained networks, run them on held-out pictures, compare with ONNX Runtime
 # make test   run all tests
 # make bench  measure against ONNX Runtime and OpenVINO; make bench BENCH="batch1 --only vgg16"
+# make test-gpu   check modules on a CUDA device
+# make bench-gpu  measure against PyTorch on a CUDA device; make bench-gpu BENCH="pairs --quick"
 # make lint   formatting, lint, types
 # Each makes its own virtual environment in .venv on first use.
 
@@ -8,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test quick bench lint docs clean
+.PHONY: demo test quick bench test-gpu bench-gpu lint docs clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -21,6 +23,12 @@ quick: $(READY)
 
 bench: $(READY) .venv/.bench
 	$(BIN)/python -m benchmarks $(BENCH)
+
+test-gpu: $(READY)
+	NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m pytest -m gpu -rs tests/gpu
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.gpu $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import click
 
 from benchmarks import plot, report
-from benchmarks.measure import JobError, Part, Session
+from benchmarks.measure import Found, JobError, Part, Session
 from benchmarks.networks import ROOT
 from benchmarks.parts import GROUPS, parts
 from benchmarks.results import FOLDER, Results, machine, read_all
@@ -71,7 +71,13 @@ def chosen_keys(part: Part, only: Sequence[str]) -> tuple[Part, list[str]]:
     return part, [key for key, network in part.keys.items() if not only or network in only]
 
 
-def measure(part: Part, keys: Sequence[str], session: Session, results: Results) -> int:
+def measure(
+    part: Part,
+    keys: Sequence[str],
+    session: Session,
+    results: Results,
+    line: Callable[[Found], str] = report.line,
+) -> int:
     """Measure what the run has not yet, keeping each result at once; return how many failed."""
     failed = 0
     for number, key in enumerate(keys, 1):
@@ -86,7 +92,7 @@ def measure(part: Part, keys: Sequence[str], session: Session, results: Results)
             failed += 1
             entry = {"error": str(failure)}
         results.add(key, entry)
-        click.echo(f"{report.line(entry)}  ({perf_counter() - start:.0f} s)")
+        click.echo(f"{line(entry)}  ({perf_counter() - start:.0f} s)")
     results.finish()
     return failed
 

@@ -16,25 +16,33 @@ from cnndsl.driver.bench import OURS
 
 def draw(found: Mapping[str, Results], folder: Path) -> list[Path]:
     """Write the plots that the results suffice for; none without Matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
+    if not styled():
         return []
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "cnndsl", "font.size": 9, "axes.grid": True})
-    matplotlib.rcParams.update({"axes.axisbelow": True, "grid.alpha": 0.3})
     written = []
     if "batch1" in found and sound(found["batch1"]):
-        written.append(_save(_speed(found), folder / "speed.svg"))
+        written.append(save(_speed(found), folder / "speed.svg"))
     scaling = [n for n in ("size", "batch", "threads") if n in found and sound(found[n])]
     if scaling:
-        written.append(_save(_scaling({n: found[n] for n in scaling}), folder / "scaling.svg"))
+        written.append(save(_scaling({n: found[n] for n in scaling}), folder / "scaling.svg"))
     for name, figure in factorization.figures(found):
-        written.append(_save(figure, folder / f"{name}.svg"))
+        written.append(save(figure, folder / f"{name}.svg"))
     return written
 
 
-def _save(figure: Any, path: Path) -> Path:
+def styled() -> bool:
+    """Let Matplotlib write SVG of equal bytes, if it is there; return whether it is."""
+    try:
+        import matplotlib
+    except ImportError:
+        return False
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "cnndsl", "font.size": 9, "axes.grid": True})
+    matplotlib.rcParams.update({"axes.axisbelow": True, "grid.alpha": 0.3})
+    return True
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write a figure, and forget it."""
     from matplotlib import pyplot
 
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")

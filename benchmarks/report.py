@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from statistics import geometric_mean, median
 from typing import Any
@@ -20,13 +19,11 @@ from benchmarks.networks import (
 )
 from benchmarks.parts import parts
 from benchmarks.results import Results
-from benchmarks.tables import capital, mark, ms, sound, table
+from benchmarks.tables import capital, fill_sections, mark, ms, sound, table
 from cnndsl.driver.bench import OURS
 
 NAMES = {OURS: "ours", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 SPEED_PARTS = {"batch1": "batch 1", "batch8": "batch 8", "one_thread": "one thread"}
-
-_SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _PICTURES = {"batch1": "speed", "size": "scaling", **factorization.PICTURES}
 """The plots beside a part's table."""
@@ -52,7 +49,7 @@ def line(entry: Found) -> str:
 def fill(text: str, found: Mapping[str, Results]) -> str:
     """Return the README with its sections on speed and on smaller networks made anew."""
     sections = {"speed": section(found), "smaller": factorization.section(found)}
-    return _SECTION.sub(lambda m: m[1] + sections[m[2]] + m[3], text)
+    return fill_sections(text, sections)
 
 
 # -- the README's section ----------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,10 +45,20 @@ class Results:
         return cls(path, **json.loads(path.read_text(encoding="utf-8")))
 
     @classmethod
-    def begin(cls, path: Path, *, resume: bool = False) -> Results:
-        """Return a part's results with a run begun, or with `resume` the last one gone on with."""
+    def begin(
+        cls,
+        path: Path,
+        *,
+        resume: bool = False,
+        here: dict[str, Any] | None = None,
+        versions: dict[str, str] | None = None,
+    ) -> Results:
+        """Return a part's results with a run begun, or with `resume` the last one gone on with.
+
+        `here` and `versions` tell of the machine and its libraries, if a processor is not all.
+        """
         kept = cls.read(path)
-        here, versions = machine(), library_versions()
+        here, versions = here or machine(), versions or library_versions()
         if kept is None or (kept.machine, kept.versions) != (here, versions):
             kept = cls(path, here, versions, {}, now())
         elif not resume:
@@ -125,10 +136,10 @@ def _vectors() -> str:
     return "SSE2" if flags.get("sse2") else "no vectors known"
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of the libraries that are installed."""
     found = {}
-    for name in LIBRARIES:
+    for name in names:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.measure import Found
 from benchmarks.networks import NETWORKS
 from benchmarks.results import Results
+
+_SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill_sections(text: str, sections: Mapping[str, str]) -> str:
+    """Return a document with some of its generated sections made anew."""
+    return _SECTION.sub(lambda m: m[1] + sections[m[2]] + m[3] if m[2] in sections else m[0], text)
 
 
 def mark(value: float, least: float) -> str:

@@ -79,7 +79,7 @@ def command(
     settings: Mapping[str, Setting],
     source: WeightsSource,
 ) -> None:
-    """Time each layer of the compiled program, beside what this machine allows.
+    """Time each layer of the program compiled for numba-cpu, beside what this machine allows.
 
     The machine's peaks are measured first, in the same process: multiply-adds in registers, and
     reading from caches and memory. A layer's limit is the longer of two times: its arithmetic at

@@ -60,7 +60,8 @@ def command(
     source: WeightsSource,
     force: bool,
 ) -> None:
-    """Measure every algorithm of every convolution on this machine, and write what was fastest.
+    """Measure every algorithm of every convolution of numba-cpu on this machine, and write what was
+    fastest.
 
     `cnndsl compile --tuning FILE` then uses it in place of its own estimate.
     """

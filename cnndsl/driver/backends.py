@@ -162,8 +162,8 @@ def _openvino(prepared: Prepared, threads: int | None) -> Runner:
     return call
 
 
-def _torch(prepared: Prepared, folder: Path) -> Runner:
-    """Run the module that PyTorch trains, as it is when it is not in training."""
+def torch_network(prepared: Prepared, folder: Path) -> Any:
+    """Return the module that PyTorch trains, with its weights, not in training."""
     try:
         import torch
     except ImportError:
@@ -174,7 +174,14 @@ def _torch(prepared: Prepared, folder: Path) -> Runner:
         net = import_module(path).Network()
     weights = {n: torch.from_numpy(np.array(array)) for n, array in prepared.weights.items()}
     net.load_state_dict(weights, assign=True)
-    net.eval()
+    return net.eval()
+
+
+def _torch(prepared: Prepared, folder: Path) -> Runner:
+    """Run the module that PyTorch trains, as it is when it is not in training."""
+    net = torch_network(prepared, folder)
+    import torch
+
     names = [i.value.name for i in prepared.graph.inputs]
     outputs = [o.name for o in prepared.graph.outputs]
 

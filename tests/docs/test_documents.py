@@ -117,10 +117,10 @@ def test_commands_and_options_of_the_readme_exist() -> None:
 
 
 def test_make_targets_of_the_documents_exist() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
-    shown = set(re.findall(r"(?:^    |`)make (\w+)", README + contributing, re.MULTILINE))
-    assert {"demo", "test", "bench", "lint"} <= shown <= targets
+    shown = set(re.findall(r"(?:^    |`)make ([\w-]+)", README + contributing, re.MULTILINE))
+    assert {"demo", "test", "bench", "test-gpu", "bench-gpu", "lint"} <= shown <= targets
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
