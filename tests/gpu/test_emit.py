@@ -116,7 +116,7 @@ def test_names_cannot_meet_python_or_the_module(tmp_path: Path) -> None:
     )
 
 
-HOSTILE = '"""\nraise SystemExit(\'\\\\\')\n# {{ 7 * 7 }} {% raw %} \x1b[31m'
+HOSTILE = '""" \\\' + {{ 7 * 7 }} {% raw %} \x1b[31m'
 
 
 def test_labels_and_names_of_files_are_text_only(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_labels_and_names_of_files_are_text_only(tmp_path: Path) -> None:
     hostile = dataclasses.replace(
         graph, nodes=(dataclasses.replace(graph.nodes[0], label=HOSTILE),)
     )
-    header = dataclasses.replace(HEADER, source_name=f"a.cnn\n{HOSTILE}")
+    header = dataclasses.replace(HEADER, source_name=f"a.cnn\nraise SystemExit\n{HOSTILE}")
     nodes = [*ast.walk(ast.parse(emit(hostile, "net", header=header)))]
     assert HOSTILE in [n.value for n in nodes if isinstance(n, ast.Constant)]
     assert "SystemExit" not in [n.id for n in nodes if isinstance(n, ast.Name)]
