@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from cnndsl.backends.numba_cpu.identifiers import Identifiers
-from cnndsl.backends.numba_cpu.listing import network_lines
+from cnndsl.backends.numba.identifiers import Identifiers
+from cnndsl.backends.numba.listing import network_lines
 from cnndsl.backends.numba_cpu.lower import lower
 from cnndsl.diagnostics import Source, Span
 from cnndsl.driver.choice import Choice

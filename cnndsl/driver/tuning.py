@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnndsl import __version__
-from cnndsl.backends.numba_cpu.listing import describe
+from cnndsl.backends.numba.listing import describe
 from cnndsl.backends.numba_cpu.options import ALGORITHMS, Options
 from cnndsl.backends.numba_cpu.plan import planned_work
 from cnndsl.diagnostics import CompileError, Diagnostic, Severity, Source, Span

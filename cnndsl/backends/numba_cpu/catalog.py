@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cnndsl.backends.numba_cpu.activations import Activation
+from cnndsl.backends.numba.activations import Activation
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "axes": (),

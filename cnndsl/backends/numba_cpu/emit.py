@@ -12,7 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnndsl import resources
 from cnndsl.backends.header import Header
-from cnndsl.backends.numba_cpu.activations import Activation
+from cnndsl.backends.numba.activations import Activation
+from cnndsl.backends.numba.identifiers import Identifiers
+from cnndsl.backends.numba.interface import (
+    Entry,
+    bind_lines,
+    input_entries,
+    interface_lines,
+    output_entries,
+    parameter_entries,
+)
+from cnndsl.backends.numba.listing import Work, folded_entries, network_lines
 from cnndsl.backends.numba_cpu.catalog import (
     WITHOUT_TEMPLATE,
     functions_needed,
@@ -20,18 +30,9 @@ from cnndsl.backends.numba_cpu.catalog import (
     layers_needed,
     tools_needed,
 )
-from cnndsl.backends.numba_cpu.identifiers import Identifiers
-from cnndsl.backends.numba_cpu.interface import (
-    bind_lines,
-    input_entries,
-    interface_lines,
-    output_entries,
-    parameter_entries,
-)
-from cnndsl.backends.numba_cpu.listing import Work, folded_entries, network_lines
+from cnndsl.backends.numba_cpu.layers import group_width
 from cnndsl.backends.numba_cpu.lower import lower, shared, with_algorithms
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
-from cnndsl.backends.numba_cpu.rules.windows import group_width
 from cnndsl.backends.numba_cpu.winograd import Tile, kernels_of
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.conv import Conv, DepthwiseConv
@@ -39,14 +40,6 @@ from cnndsl.ops.fused import Fused
 
 MOST_SIDE = 7
 """Taps along a row that a depthwise kernel does at once: their weights stay in registers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a table of the module: a quoted name and what is known of it."""
-
-    key: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

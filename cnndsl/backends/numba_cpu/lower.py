@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 
-from cnndsl.backends.numba_cpu.activations import clamp_of, use_of
-from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Request, Word, refusal
-from cnndsl.backends.numba_cpu.rules import RULES
-from cnndsl.backends.numba_cpu.rules.pointwise import activation_call
+from cnndsl.backends.numba.activations import clamp_of, use_of
+from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Word, refusal
+from cnndsl.backends.numba.rules import RULES
+from cnndsl.backends.numba.rules.pointwise import activation_call
+from cnndsl.backends.numba_cpu.layers import extra_layers
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
@@ -115,7 +116,8 @@ def _call(graph: Graph, node: Node, op: Op, inputs: tuple[str, ...]) -> Call:
     rule = RULES.get(type(op))
     if rule is None:
         raise refusal(node, f"{op.keyword or type(op).__name__} has no kernel")
-    return rule(Request(graph, node, op, inputs, node.output.type))
+    call = rule(Request(graph, node, op, inputs, node.output.type))
+    return replace(call, layers=(*call.layers, *extra_layers(op, graph.types[inputs[0]])))
 
 
 def _with(call: Call, **named: Arg) -> Call:

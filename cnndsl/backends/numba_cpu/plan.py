@@ -8,8 +8,8 @@ from itertools import accumulate
 from typing import Any
 
 from cnndsl.analysis.sizes import required_sizes
+from cnndsl.backends.numba.listing import Work
 from cnndsl.backends.numba_cpu.emit import emit_plan
-from cnndsl.backends.numba_cpu.listing import Work
 from cnndsl.backends.numba_cpu.options import DEFAULTS, Options
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph

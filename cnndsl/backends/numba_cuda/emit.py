@@ -11,17 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnndsl import resources
 from cnndsl.backends.header import Header
-from cnndsl.backends.numba_cpu.activations import CLAMP, Activation
-from cnndsl.backends.numba_cpu.emit import Entry
-from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
-from cnndsl.backends.numba_cpu.interface import (
+from cnndsl.backends.numba.activations import CLAMP, Activation
+from cnndsl.backends.numba.identifiers import Identifiers, quote
+from cnndsl.backends.numba.interface import (
+    Entry,
     bind_lines,
     input_entries,
     interface_lines,
     output_entries,
     parameter_entries,
 )
-from cnndsl.backends.numba_cpu.listing import folded_entries, network_lines
+from cnndsl.backends.numba.listing import folded_entries, network_lines
 from cnndsl.backends.numba_cuda.catalog import kernels_needed, layers_needed
 from cnndsl.backends.numba_cuda.lower import TARGET, has_pairs, is_winograd, lower, word_of
 from cnndsl.backends.numba_cuda.options import DEFAULTS, LEAST_CAPABILITY, Options

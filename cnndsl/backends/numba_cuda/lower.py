@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cnndsl.backends.numba_cpu.activations import CLAMP, Activation, Use, use_of
-from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Request, Word
-from cnndsl.backends.numba_cpu.rules import RULES
+from cnndsl.backends.numba.activations import CLAMP, Activation, Use, use_of
+from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Word
+from cnndsl.backends.numba.rules import RULES
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op

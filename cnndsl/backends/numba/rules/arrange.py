@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Request, Rule
+from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Rule
 from cnndsl.ops import embedding, rearrange, resample, shape, slicing
 from cnndsl.ops.base import Op
 from cnndsl.types.extents import Extent

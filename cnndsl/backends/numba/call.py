@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cnndsl.backends.numba_cpu.activations import Activation
+from cnndsl.backends.numba.activations import Activation
 from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnndsl.backends.numba_cpu.activations import Use, use_of
-from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Request, Rule, Word
+from cnndsl.backends.numba.activations import Use, use_of
+from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Rule, Word
 from cnndsl.ir.graph import Node
 from cnndsl.ops import activation, elementwise, norm
 from cnndsl.ops.base import Op

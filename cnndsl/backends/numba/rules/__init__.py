@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnndsl.backends.numba_cpu.call import Rule
-from cnndsl.backends.numba_cpu.rules import arrange, pointwise, windows
+from cnndsl.backends.numba.call import Rule
+from cnndsl.backends.numba.rules import arrange, pointwise, windows
 from cnndsl.ops.base import Op
 
 RULES: Mapping[type[Op], Rule] = {**windows.RULES, **pointwise.RULES, **arrange.RULES}

@@ -8,9 +8,9 @@ from math import inf
 
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
 from cnndsl.analysis.sizes import NoSizeError
-from cnndsl.backends.numba_cpu.call import Arg, Call, Ref, Word
-from cnndsl.backends.numba_cpu.identifiers import Identifiers, quote
-from cnndsl.backends.numba_cpu.interface import extent_text, shape_text
+from cnndsl.backends.numba.call import Arg, Call, Ref, Word
+from cnndsl.backends.numba.identifiers import Identifiers, quote
+from cnndsl.backends.numba.interface import extent_text, shape_text
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
 from cnndsl.ops.conv import Conv

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnndsl.backends.numba_cpu.call import Arg, Call, Request, Rule
-from cnndsl.backends.numba_cpu.winograd import tiles_of
+from cnndsl.backends.numba.call import Arg, Call, Request, Rule
 from cnndsl.ops import conv, dense, local, pool, transposed
 from cnndsl.ops.base import Extents, Op
 from cnndsl.types.padding import Padding, window_padding
@@ -28,30 +27,6 @@ def _firsts(pads: tuple[tuple[int, int], ...] | None) -> Arg:
     return None if pads is None else tuple(p[0] for p in pads)
 
 
-def group_width(op: Op, x: TensorType) -> int | None:
-    """Return how many channels a group has if it may be less than a block, on both sides.
-
-    Each such width divides a block of any machine, or is a multiple of it.
-    """
-    if isinstance(op, conv.DepthwiseConv):
-        return 1
-    if isinstance(op, conv.Conv) and op.groups > 1 and op.out_channels == x.channels:
-        width = op.out_channels // op.groups
-        return width if width in (1, 2, 4, 8) else None
-    return None
-
-
-def _groups_layers(op: conv.Conv | transposed.ConvTranspose, x: TensorType) -> tuple[str, ...]:
-    """Return the layers for groups that may not fill blocks of 4 to 16 lanes."""
-    if op.groups == 1:
-        return ()
-    if group_width(op, x):
-        return ("grouped",)
-    assert isinstance(x.channels, int)
-    fits = (x.channels // op.groups) % 16 == 0 and (op.out_channels // op.groups) % 16 == 0
-    return () if fits else ("groups",)
-
-
 def _conv(r: Request) -> Call:
     op = r.op
     assert isinstance(op, conv.Conv)
@@ -66,11 +41,7 @@ def _conv(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=_firsts(pads),
-        layers=(
-            "conv",
-            *_groups_layers(op, r.x_type),
-            *(("winograd",) if tiles_of(op) else ()),
-        ),
+        layers=("conv",),
         **grouped,
     )
 
@@ -88,7 +59,7 @@ def _depthwise(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=_firsts(pads),
-        layers=("depthwise", *(("repeat",) if op.multiplier > 1 else ())),
+        layers=("depthwise",),
     )
 
 
@@ -106,7 +77,7 @@ def _transposed(r: Request) -> Call:
         stride=op.stride,
         dilation=op.dilation,
         before=before,
-        layers=("transposed", *_groups_layers(op, r.x_type)),
+        layers=("transposed",),
         **grouped,
     )
 

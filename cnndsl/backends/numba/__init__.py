@@ -1,0 +1,1 @@
+"""What modules of Numba kernels have in common, for processors and for CUDA: calls and text."""
