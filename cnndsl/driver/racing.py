@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,10 @@ from cnndsl.driver.load import Loaded
 from cnndsl.driver.prepare import Prepared
 from cnndsl.driver.profile import loaded
 from cnndsl.driver.samples import random_inputs, usual_sizes
-from cnndsl.driver.tune import by_label
 from cnndsl.factorize.factors import Factor, Factors
 from cnndsl.factorize.layer import Layer
 from cnndsl.ir.graph import Graph, Input, Node, Output, Parameter, Value
+from cnndsl.ops.base import Array
 from cnndsl.passes.pipeline import optimize
 from cnndsl.types.extents import evaluate_extent
 from cnndsl.types.tensor import DType, TensorType
@@ -132,14 +133,22 @@ def measured_s(
         notify("compiling what is to be timed")
         module, net = loaded(prepared, Path(folder), count)
         notify(f"timing {sum(len(r.runners) for r in races)} chains, {runs} runs")
-        taken = by_label(module.profile(net, *arrays, runs=runs))
+        records = module.profile(net, *arrays, runs=runs)
     return [
-        tuple(
-            float(np.median(sum(taken.get(label, np.zeros(runs)) for label in labels)))
-            for labels in runners
-        )
+        tuple(float(np.median(_seconds(records, labels))) for labels in runners)
         for runners in _labels(races)
     ]
+
+
+def _seconds(records: Sequence[Any], labels: Sequence[str]) -> Array:
+    """Return the seconds of some layers together, in each run; layers may share a step.
+
+    Those of two runners never do, for none reads what the other makes.
+    """
+    own = [r.seconds for r in records if {*(r.parts or (r.label,))} & {*labels}]
+    assert own, f"nothing was timed for {labels}"
+    total: Array = np.sum(own, axis=0)
+    return total
 
 
 def _network(races: Sequence[Race]) -> Graph:

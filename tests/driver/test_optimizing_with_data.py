@@ -353,6 +353,10 @@ def test_chains_are_timed_beside_the_layer() -> None:
     ((own, few, many),) = measured_s([Race(RACE_LAYER, chains)], threads=1, runs=10)
     assert 0 < few < many
     assert few < 2 * own
+    wide = replace(RACE_LAYER, input=TensorType(DType.FLOAT32, (1, 64, 56, 56)))
+    pair = DecouplingDepthwiseFirst().factors(wide, (1,))
+    ((_, together),) = measured_s([Race(wide, (pair,))], threads=1, runs=10)
+    assert together > few  # in one step, which is timed as well
 
 
 @pytest.mark.slow
