@@ -29,7 +29,7 @@ from cnndsl.passes.pipeline import optimize
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
 BATCHES = (1, 8)
-PRECISE = ("mobilenet_v2", "resnet50", "vgg16")
+PRECISE = ("mobilenet_v2", "resnet50")
 """Networks whose kernels for tensor cores are compiled, too."""
 
 FORMULAS = ("ACTIVATION", "BETWEEN")
