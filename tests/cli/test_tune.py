@@ -84,7 +84,7 @@ def test_options_that_exclude_each_other(cnndsl: Any) -> None:
     assert "--winograd and --tuning exclude each other" in outcome.err
     outcome = cnndsl("compile", "net.cnn", "--target", "onnx", "--winograd", "off")
     assert outcome.code == 2
-    assert "are for the target numba-cpu" in outcome.err
+    assert "are for the targets numba-cpu and numba-cuda" in outcome.err
     assert cnndsl("compile", "net.cnn", "--target", "onnx", "--fuse", "on").code == 2
 
 
