@@ -154,6 +154,6 @@ def targets() -> tuple[Target, ...]:
 TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
 """How far an output may be from PyTorch's in fp32, relative to its largest value.
 
-With factors rounded so on a processor, the networks are off by 3e-3 (TF32) and 3e-2 (bfloat16) at
-most, MobileNet v2 the most of all.
+With factors rounded so on a processor, eleven networks are off by 3e-3 (TF32) and 3e-2 (bfloat16)
+at most, MobileNet v2 the most of all.
 """

@@ -17,9 +17,14 @@ from cnndsl.ir.graph import Graph
 _numbers = itertools.count()
 
 
-def module_of(graph: Graph, options: Options = DEFAULTS) -> Any:
-    """Return the generated module of a graph, executed."""
+def module_of(
+    graph: Graph, options: Options = DEFAULTS, *, change: tuple[str, str] = ("", "")
+) -> Any:
+    """Return the generated module of a graph, executed, with a piece of its text changed."""
     text = emit(graph, "generated", header=HEADER, options=options)
+    if change[0]:
+        assert change[0] in text
+        text = text.replace(*change)
     name = f"generated_cuda_{next(_numbers)}"
     module = types.ModuleType(name)
     module.__file__ = f"/nonexistent/{name}.py"

@@ -58,8 +58,8 @@ WINOGRAD = 1e-4
 """The same of one convolution by F(4x4, 3x3), whose transforms magnify what is rounded off."""
 
 NETWORK = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 1e-1, "fp16": 1e-2}
-"""The same of a whole network. With factors rounded so on a processor, in the same networks, the
-largest errors are 3e-3 (tf32) and 3e-2 (bf16)."""
+"""The same of a whole network. With factors rounded so on a processor, the largest errors of eleven
+networks are 3e-3 (tf32) and 3e-2 (bf16)."""
 
 
 def tolerance(case: Case, options: Options) -> float:

@@ -99,4 +99,5 @@ def test_kernels_compile_and_nothing_spills(which: str) -> None:
                     f"{found['versions']}")  # fmt: skip
     for name, line in lines.items():
         assert before.get(name) == line
-    assert which == "lenet" or set(before) == set(found["names"])
+    if which != "lenet" and not os.environ.get("CNNDSL_UPDATE_GOLDEN"):
+        assert set(before) == set(found["names"])
