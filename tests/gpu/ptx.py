@@ -32,6 +32,9 @@ BATCHES = (1, 8)
 PRECISE = ("mobilenet_v2", "resnet50")
 """Networks whose kernels for tensor cores are compiled, too."""
 
+FUSED = ("googlenet",)
+"""Networks that are also planned with every pair that can be fused."""
+
 FORMULAS = ("ACTIVATION", "BETWEEN")
 """Arguments of kernels that number the module's functions; a number says nothing by itself."""
 
@@ -39,9 +42,12 @@ FORMULAS = ("ACTIVATION", "BETWEEN")
 def requests(network: str) -> Iterator[tuple[str, Any, Any, str]]:
     """Yield (name, kernel, signature, precision) of what the plans of a network launch."""
     graph = optimize(load(EXAMPLES / f"{network}.cnn").graph).graph
-    for precision in LEAST_CAPABILITY if network in PRECISE else ("fp32",):
-        text = emit(graph, network, header=HEADER, options=Options(precision=precision))
-        module = ModuleType(f"{network}_{precision}")
+    chosen = [Options(precision=p) for p in (LEAST_CAPABILITY if network in PRECISE else ("fp32",))]
+    chosen += [Options(fuse="on", winograd="off")] if network in FUSED else []
+    for number, options in enumerate(chosen):
+        precision = options.precision
+        text = emit(graph, network, header=HEADER, options=options)
+        module = ModuleType(f"{network}_{number}")
         sys.modules[module.__name__] = module
         exec(compile(text, f"/nonexistent/{module.__name__}.py", "exec"), module.__dict__)
         words = re.findall(r"^    if kind == (\w+):", text, re.MULTILINE)
