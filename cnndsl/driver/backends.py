@@ -96,13 +96,23 @@ def _numba_cuda(prepared: Prepared, folder: Path) -> Runner:
     name = f"{prepared.graph.name}_cuda"
     module = import_module(store(folder, f"{name}.py", numba_cuda_module(prepared, name)))
     try:
-        return _runner_of(prepared, module.load(prepared.weights))
+        own = _runner_of(prepared, module.load(prepared.weights))
     except module.DeviceError as error:
-        raise CompileError(
-            Diagnostic(
-                code="CNN701", message=f"numba-cuda: {error}", help="use --backend numba-cpu"
-            )
-        ) from None
+        raise _refused_by_device(error) from None
+
+    def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return own(inputs)
+        except module.DeviceMemoryError as error:
+            raise _refused_by_device(error) from None
+
+    return call
+
+
+def _refused_by_device(error: Exception) -> CompileError:
+    return CompileError(
+        Diagnostic(code="CNN701", message=f"numba-cuda: {error}", help="use --backend numba-cpu")
+    )
 
 
 def _runner_of(prepared: Prepared, net: Any) -> Runner:

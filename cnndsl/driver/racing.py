@@ -93,10 +93,11 @@ def step_seconds(graph: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
             continue
         seen.add(node.output.name)
         done = work.get(node.label)
-        algorithm, _, partner = ("" if done is None else done.algorithm).partition(_FUSED)
+        algorithm, _, others = ("" if done is None else done.algorithm).partition(_FUSED)
+        partners = set(others.split(", ")) if others else set()
         operands = zip(node.inputs, graph.operand_types(node), strict=True)
-        maps = [type_ for name, type_ in operands if not partner or makers.get(name) != partner]
-        if not partner or all(r.label != partner for r in graph.readers[node.output.name]):
+        maps = [type_ for name, type_ in operands if makers.get(name) not in partners]
+        if not any(r.label in partners for r in graph.readers[node.output.name]):
             maps.append(node.output.type)
         moved = 4 * sum(prod(type_.at(sizes)) for type_ in maps)
         if algorithm.startswith(_WINOGRAD):
@@ -105,7 +106,7 @@ def step_seconds(graph: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
         weights = 4 * sum(prod(s.shape) for s in node.op.parameters(graph.operand_types(node)))
         macs = done.macs if done is not None else evaluate_extent(graph.macs(node), sizes)
         busy = max(macs / _MACS_PER_CYCLE, (moved + weights) / _BYTES_PER_CYCLE)
-        call = _CYCLES_PER_STEP / (2 if partner else 1)
+        call = _CYCLES_PER_STEP / (1 + len(partners))
         seconds[node.label] = (busy + call) / _CYCLES_PER_SECOND
     return seconds
 

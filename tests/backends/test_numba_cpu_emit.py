@@ -17,6 +17,7 @@ from conformance.modules import HEADER, graph_of_cases, module_of, random_weight
 from jinja2 import Environment, meta
 
 from cnndsl import resources
+from cnndsl.backends.numba.module import Tables
 from cnndsl.backends.numba_cpu.emit import ModuleContext, emit
 from cnndsl.backends.reference.run import run
 from cnndsl.diagnostics import CompileError
@@ -38,7 +39,10 @@ def test_the_templates_use_exactly_the_fields_of_the_context() -> None:
     for path in (*TEMPLATES.rglob("*.jinja"), *SHARED.rglob("*.jinja")):
         used |= meta.find_undeclared_variables(environment.parse(path.read_text()))
     # A plan alone is told the machine's vectors, which a module finds out.
-    assert used == {f.name for f in dataclasses.fields(ModuleContext)} | {"lanes", "tile_pixels"}
+    assert used == {f.name for c in (ModuleContext, Tables) for f in dataclasses.fields(c)} | {
+        "lanes",
+        "tile_pixels",
+    }
 
 
 def test_every_kernel_and_layer_template_is_in_the_catalog() -> None:

@@ -246,7 +246,9 @@ def test_devices_that_are_too_old_are_refused(
 def test_too_little_memory_says_what_fits_and_leaves_the_network_usable(
     module: Any, net: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = {n: net._plan({"image": (n, 2, 8, 8)}).arena_bytes for n in (1, 3, 4, 6)}
+    needed = {n: net._plan({"image": (n, 2, 8, 8)}).device_bytes for n in (1, 3, 4, 6)}
+    arena_bytes = net._plan({"image": (6, 2, 8, 8)}).arena_bytes
+    assert needed[6] > arena_bytes + image(6, 2, 8, 8).nbytes
     free = needed[3]
     assert free < needed[4]
     net(image(1, 2, 4, 4))  # weights are there
@@ -262,6 +264,23 @@ def test_too_little_memory_says_what_fits_and_leaves_the_network_usable(
     free = needed[1]
     with pytest.raises(module.DeviceMemoryError, match=f"weights .* take .* where {free:,} are"):
         module.load(WEIGHTS)(x[:1])
+
+
+def test_memory_that_others_take_meanwhile_is_named_too(
+    module: Any, net: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = image(2, 2, 8, 8)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.cuda, "device_array", refuse)
+        with pytest.raises(
+            module.DeviceMemoryError, match=r"a call takes .* between layers, where"
+        ):
+            net(x)
+    np.testing.assert_allclose(net(x), expected(x), rtol=1e-5, atol=1e-5)
 
 
 def test_a_failing_kernel_names_its_layer(
@@ -289,7 +308,7 @@ def test_a_network_runs_on_a_stream_of_the_caller(module: Any, net: Any) -> None
     x = image(1, 2, 8, 8)
     np.testing.assert_array_equal(bound(x), net(x))
     assert bound._stream is mine
-    assert net._stream is None
+    assert net._stream is not mine
     assert bound._packed is net._packed  # weights are held once
 
 

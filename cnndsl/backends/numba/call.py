@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from cnndsl.backends.numba.activations import Activation
@@ -42,6 +42,10 @@ class Call:
     named: tuple[tuple[str, Arg], ...] = ()
     layers: tuple[str, ...] = ()
     activation: Activation | None = None
+
+    def with_named(self, **named: Arg) -> Call:
+        """Return the call with more named arguments."""
+        return replace(self, named=(*self.named, *named.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from cnndsl.backends.numba.identifiers import Identifiers, quote
 from cnndsl.diagnostics import CompileError, Diagnostic
@@ -13,14 +12,6 @@ from cnndsl.types.extents import Dim, Extent, linear_form, substitute, symbols_o
 from cnndsl.types.tensor import TensorType
 
 WIDTH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a table of the module: a quoted name and what is known of it."""
-
-    key: str
-    text: str
 
 
 def _shape_entry(type_: TensorType) -> str:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from cnndsl import resources
 from cnndsl.backends.header import Header
 from cnndsl.backends.numba.activations import Activation
 from cnndsl.backends.numba.identifiers import Identifiers
-from cnndsl.backends.numba.interface import (
-    Entry,
-    bind_lines,
-    input_entries,
-    interface_lines,
-    output_entries,
-    parameter_entries,
-)
-from cnndsl.backends.numba.listing import Work, folded_entries, network_lines
+from cnndsl.backends.numba.listing import Work, network_lines
+from cnndsl.backends.numba.module import fields_of, module_names, render, tables
 from cnndsl.backends.numba_cpu.catalog import (
     WITHOUT_TEMPLATE,
     functions_needed,
@@ -37,6 +27,9 @@ from cnndsl.backends.numba_cpu.winograd import Tile, kernels_of
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
+
+FOLDER = "numba_cpu"
+"""The folder of the target's templates."""
 
 MOST_SIDE = 7
 """Taps along a row that a depthwise kernel does at once: their weights stay in registers."""
@@ -57,19 +50,9 @@ class KernelSignature:
 
 @dataclass(frozen=True, slots=True)
 class ModuleContext:
-    """The variables of `module.py.jinja` and the templates it includes."""
+    """The variables of `module.py.jinja` and the templates it includes, beside the tables."""
 
-    header: str
-    title: str
-    module_name: str
-    interface_lines: tuple[str, ...]
-    inputs: tuple[Entry, ...]
-    outputs: tuple[Entry, ...]
-    parameters: tuple[Entry, ...]
-    network_signature: str
     network_lines: tuple[str, ...]
-    bind_lines: tuple[str, ...]
-    folded: tuple[Entry, ...]
     kernels: tuple[str, ...]
     functions: tuple[str, ...]
     tools: tuple[str, ...]
@@ -100,7 +83,7 @@ def emit(
     its comments only. Raises CompileError (CNN702) where the graph holds what the target does not
     support, before anything is rendered.
     """
-    return _render("module.py.jinja", _context(graph, name, header.comment(), options, work))
+    return render(FOLDER, "module.py.jinja", _fields(graph, name, header.comment(), options, work))
 
 
 def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int, options: Options = DEFAULTS) -> str:
@@ -108,13 +91,14 @@ def emit_plan(graph: Graph, *, lanes: int, tile_pixels: int, options: Options = 
 
     It needs numpy alone. The machine's vectors are given. Raises CompileError as `emit` does.
     """
-    context = _context(graph, graph.name, "", options, None)
-    return _render("plan.py.jinja", context, lanes=lanes, tile_pixels=tile_pixels)
+    fields = _fields(graph, graph.name, "", options, None)
+    machine = {"lanes": lanes, "tile_pixels": tile_pixels}
+    return render(FOLDER, "plan.py.jinja", {**fields, **machine})
 
 
-def _context(
+def _fields(
     graph: Graph, name: str, header: str, options: Options, work: Mapping[str, Work] | None
-) -> ModuleContext:
+) -> dict[str, object]:
     calls = with_algorithms(lower(graph), options.algorithms)
     used = {layer for call in calls for layer in call.layers}
     layers = layers_needed(used | shared(calls))
@@ -124,20 +108,10 @@ def _context(
     fills, drains = {t.fill: t for t in tiles}, {t.drain: t for t in tiles}
     tools = (*tools_needed(kernels), *fills, *drains)
     activations = tuple(dict.fromkeys(c.activation for c in calls if c.activation is not None))
-    identifiers = Identifiers(_module_names() | {a.kernel for a in activations} | {*tools})
-    symbols = tuple(identifiers.give("symbol", s) for s in graph.symbols)
-    return ModuleContext(
-        header=header,
-        title=f"{graph.name}: a convolutional network, compiled to Numba kernels.",
-        module_name=name,
-        interface_lines=interface_lines(graph),
-        inputs=tuple(Entry(*e) for e in input_entries(graph)),
-        outputs=tuple(Entry(*e) for e in output_entries(graph)),
-        parameters=tuple(Entry(*e) for e in parameter_entries(graph)),
-        network_signature=", ".join(("plan", *symbols)),
+    identifiers = Identifiers(module_names(FOLDER) | {a.kernel for a in activations} | {*tools})
+    shared_tables = tables(graph, name, header, "Numba", identifiers, "numba-cpu")
+    context = ModuleContext(
         network_lines=network_lines(graph, calls, identifiers, work),
-        bind_lines=bind_lines(graph, identifiers),
-        folded=tuple(Entry(*e) for e in folded_entries(graph)),
         kernels=kernels,
         functions=functions_needed(kernels, activations),
         tools=tools,
@@ -153,6 +127,7 @@ def _context(
         winograd=options.winograd,
         fuse=options.fuse,
     )
+    return {**fields_of(shared_tables), **fields_of(context)}
 
 
 def _group_tiles(graph: Graph) -> tuple[tuple[int, int, int], ...]:
@@ -168,48 +143,10 @@ def _group_tiles(graph: Graph) -> tuple[tuple[int, int, int], ...]:
     return tuple(sorted(found))
 
 
-def _render(template: str, context: ModuleContext, **more: object) -> str:
-    fields = {f: getattr(context, f) for f in ModuleContext.__slots__}
-    text = _environment().get_template(template).render(fields, **more)
-    text = re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
-    ast.parse(text)  # what cannot be parsed must not be written
-    return text
-
-
-@cache
-def _environment() -> Environment:
-    # The output is Python, where HTML escaping would be wrong; names are quoted by repr.
-    return Environment(
-        loader=FileSystemLoader([resources.templates() / f for f in ("numba_cpu", "numba")]),
-        undefined=StrictUndefined,
-        keep_trailing_newline=False,
-        autoescape=False,
-    )
-
-
-@cache
-def _module_names() -> frozenset[str]:
-    """Return every name that some generated module defines or imports at its top level.
-
-    With them the locals of `network` and `bind`; the kernels of activations are named elsewhere.
-    """
-    names = {"plan", "shapes", "expected", "name", "shape"}
-    folders = (resources.templates() / f for f in ("numba_cpu", "numba"))
-    for path in (p for folder in folders for p in folder.rglob("*.jinja")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if found := re.match(r"(?:def|class)\s+(\w+)", line):
-                names.add(found[1])
-            elif found := re.match(r"([A-Za-z_]\w*(?:, \w+)*) = ", line):
-                names.update(found[1].split(", "))
-            elif line.startswith(("import ", "from ")):
-                names.update(re.findall(r"\w+", line))
-    return frozenset(names)
-
-
 @cache
 def _signatures(kernel: str) -> tuple[KernelSignature, ...]:
     """Read the signatures of a kernel file off its template (activations share one)."""
-    text = (resources.templates() / "numba_cpu" / "kernels" / f"{kernel}.py.jinja").read_text(
+    text = (resources.templates() / FOLDER / "kernels" / f"{kernel}.py.jinja").read_text(
         encoding="utf-8"
     )
     found = []

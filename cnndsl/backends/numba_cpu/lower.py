@@ -8,10 +8,10 @@ from math import inf
 
 from cnndsl.backends.numba.activations import clamp_of, use_of
 from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Word, refusal
+from cnndsl.backends.numba.lower import lower_graph
 from cnndsl.backends.numba.rules import RULES
 from cnndsl.backends.numba.rules.pointwise import activation_call
 from cnndsl.backends.numba_cpu.layers import extra_layers
-from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
 from cnndsl.ops.fused import Fused
@@ -43,22 +43,7 @@ def lower(graph: Graph) -> tuple[Call, ...]:
 
     Raises CompileError (CNN702) for what the target does not support.
     """
-    for output in graph.outputs:
-        if not graph.types[output.value].dtype.is_float:
-            raise CompileError(
-                Diagnostic(
-                    code="CNN702",
-                    message=f"numba-cpu cannot return {output.name}: "
-                    f"{graph.types[output.value]} is not float32",
-                    span=output.span,
-                    help="return what is computed from it",
-                )
-            )
-    calls: list[Call] = []
-    for node in graph.nodes:
-        if node.output.name not in graph.load_time:
-            calls += _lower(graph, node)
-    return tuple(calls)
+    return lower_graph(graph, "numba-cpu", _lower)
 
 
 def shared(calls: tuple[Call, ...]) -> set[str]:
@@ -74,7 +59,7 @@ def shared(calls: tuple[Call, ...]) -> set[str]:
 def with_algorithms(calls: tuple[Call, ...], algorithms: Mapping[str, str]) -> tuple[Call, ...]:
     """Return the calls, those of the convolutions named in `algorithms` with one forced."""
     return tuple(
-        _with(call, algorithm=algorithms[call.node.label])
+        call.with_named(algorithm=algorithms[call.node.label])
         if call.function == "conv_layer" and call.node.label in algorithms
         else call
         for call in calls
@@ -93,7 +78,7 @@ def _lower(graph: Graph, node: Node) -> list[Call]:
     if op.residual:
         residual = Ref(node.inputs[-1])
         if call.function in _ADDING:
-            calls = [_with(call, residual=residual)]
+            calls = [call.with_named(residual=residual)]
         else:
             shape = node.output.type.shape
             positional = (result, residual, shape, Word("ADD"))
@@ -101,7 +86,7 @@ def _lower(graph: Graph, node: Node) -> list[Call]:
     if limits is not None and calls[-1].function in _CLAMPING:
         low, high = limits
         bounds: dict[str, Arg] = {"low": low} if low != -inf else {}
-        calls[-1] = _with(calls[-1], **bounds, **({"high": high} if high != inf else {}))
+        calls[-1] = calls[-1].with_named(**bounds, **({"high": high} if high != inf else {}))
     elif op.activation is not None:
         use = use_of(op.activation)
         calls.append(
@@ -118,7 +103,3 @@ def _call(graph: Graph, node: Node, op: Op, inputs: tuple[str, ...]) -> Call:
         raise refusal(node, f"{op.keyword or type(op).__name__} has no kernel")
     call = rule(Request(graph, node, op, inputs, node.output.type))
     return replace(call, layers=(*call.layers, *extra_layers(op, graph.types[inputs[0]])))
-
-
-def _with(call: Call, **named: Arg) -> Call:
-    return replace(call, named=(*call.named, *named.items()))

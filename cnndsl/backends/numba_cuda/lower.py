@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from cnndsl.backends.numba.activations import CLAMP, Activation, Use, use_of
 from cnndsl.backends.numba.call import Arg, Call, Ref, Request, Word
+from cnndsl.backends.numba.lower import lower_graph
 from cnndsl.backends.numba.rules import RULES
-from cnndsl.diagnostics import CompileError, Diagnostic
 from cnndsl.ir.graph import Graph, Node
 from cnndsl.ops.base import Op
 from cnndsl.ops.conv import Conv
@@ -30,22 +30,7 @@ def lower(graph: Graph) -> tuple[Call, ...]:
 
     Raises CompileError (CNN702) for what the target does not support.
     """
-    for output in graph.outputs:
-        if not graph.types[output.value].dtype.is_float:
-            raise CompileError(
-                Diagnostic(
-                    code="CNN702",
-                    message=f"{TARGET} cannot return {output.name}: "
-                    f"{graph.types[output.value]} is not float32",
-                    span=output.span,
-                    help="return what is computed from it",
-                )
-            )
-    calls: list[Call] = []
-    for node in graph.nodes:
-        if node.output.name not in graph.load_time:
-            calls += _lower(graph, node)
-    return tuple(calls)
+    return lower_graph(graph, TARGET, _lower)
 
 
 def is_winograd(op: Op) -> bool:
@@ -82,7 +67,7 @@ def _lower(graph: Graph, node: Node) -> list[Call]:
     if op.residual:
         residual = Ref(node.inputs[-1])
         if calls[0].function in _ADDING:
-            calls = [_with(calls[0], residual=residual)]
+            calls = [calls[0].with_named(residual=residual)]
         else:
             shape = node.output.type.shape
             calls.append(
@@ -95,9 +80,9 @@ def _lower(graph: Graph, node: Node) -> list[Call]:
     if use is None:
         calls.append(_call(graph, node, op.activation, (result.name,)))
     elif function in _ENDING:
-        calls[-1] = replace(_with(calls[-1], **_end(use)), activation=use.activation)
+        calls[-1] = replace(calls[-1].with_named(**_end(use)), activation=use.activation)
     elif function in _CLAMPING and use.activation is CLAMP:
-        calls[-1] = _with(calls[-1], low=use.a, high=use.b)
+        calls[-1] = calls[-1].with_named(low=use.a, high=use.b)
     else:
         calls.append(_activation(node, use, result.name))
     return calls
@@ -122,7 +107,3 @@ def _call(graph: Graph, node: Node, op: Op, inputs: tuple[str, ...]) -> Call:
     if rule is None:
         raise request.refusal(f"{op.keyword or type(op).__name__} has no kernel")
     return rule(request)
-
-
-def _with(call: Call, **named: Arg) -> Call:
-    return replace(call, named=(*call.named, *named.items()))
