@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conformance.cases import Case, floats
+from elaborate.elaborating import graph_of
+from gpu.modules import module_of
 from gpu.test_ops import compare
 
 from cnndsl.backends.numba_cuda.options import Options
@@ -35,3 +37,18 @@ def test_winograd_equals_the_definition(winograd: str) -> None:
     plan = module.Plan(module.Paper(), {})
     kernels = {module._kernel_name(step.kernel) for step in plan.steps}
     assert ("fill" in kernels) == (winograd != "off")
+
+
+def test_a_batch_whose_transforms_are_too_many_is_done_directly() -> None:
+    graph = graph_of(
+        "network n()\ninput x: float32[N, 64, 224, 224]\noutput y = x -> conv3x3(64)\n", ""
+    )
+    module = module_of(graph, Options(winograd="f4"))
+    kernels = {
+        batch: {
+            module._kernel_name(s.kernel) for s in module.Plan(module.Paper(), {"N": batch}).steps
+        }
+        for batch in (64, 512)
+    }
+    assert "fill" in kernels[64]
+    assert "fill" not in kernels[512]
