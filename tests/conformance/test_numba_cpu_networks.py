@@ -8,6 +8,7 @@ from conformance.modules import module_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties.networks import Network, networks
+from properties.tied import TIED
 
 from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD
 from cnndsl.backends.reference.run import run
@@ -46,3 +47,9 @@ def test_unoptimised_networks_equal_the_reference(
     network: Network, winograd: str, fuse: str
 ) -> None:
     compare(network, network.graph, winograd, fuse)
+
+
+@pytest.mark.parametrize("fuse", FUSE)
+@pytest.mark.parametrize("graph", TIED.values(), ids=TIED)
+def test_layers_with_the_same_weights(graph: Graph, fuse: str) -> None:
+    compare(Network(graph, {}, 3), optimize(graph).graph, "off", fuse)

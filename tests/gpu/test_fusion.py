@@ -12,6 +12,7 @@ from conformance.cases import floats
 from conformance.modules import random_arrays, random_weights
 from gpu.modules import error, module_of
 from properties.networks import GraphBuilder
+from properties.tied import TIED
 
 from cnndsl.backends.numba_cuda.options import Options
 from cnndsl.backends.reference.run import run
@@ -20,6 +21,7 @@ from cnndsl.ops.activation import Relu, Relu6, Silu
 from cnndsl.ops.base import Op, OpError
 from cnndsl.ops.conv import Conv, DepthwiseConv
 from cnndsl.ops.fused import Fused
+from cnndsl.passes.pipeline import optimize
 from cnndsl.types.padding import Explicit, Same, Valid
 from cnndsl.types.tensor import TensorType
 
@@ -128,3 +130,14 @@ def test_a_map_that_others_read_is_made() -> None:
     module = module_of(graph, Options(fuse="on"))
     plan = module.Plan(module.Paper(), {})
     assert "pair" not in {module._kernel_name(step.kernel) for step in plan.steps}
+
+
+@pytest.mark.parametrize("fuse", ["on", "off"])
+@pytest.mark.parametrize("graph", TIED.values(), ids=TIED)
+def test_layers_with_the_same_weights(graph: Graph, fuse: str) -> None:
+    inputs = random_arrays({i.value.name: i.value.type for i in graph.inputs}, seed=3)
+    weights = random_weights(graph, seed=3)
+    got = module_of(optimize(graph).graph, Options(fuse=fuse)).load(weights)(**inputs)
+    got = got if isinstance(got, dict) else {graph.outputs[0].name: got}
+    for name, expected in run(graph, inputs, weights).items():
+        assert error(got[name], expected) <= TOLERANCE, name
