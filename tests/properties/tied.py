@@ -1,4 +1,4 @@
-"""Networks in which unlike layers have the same weights, which each packs in an order of its own."""
+"""Networks in which unlike layers have the same weights; each packs them in its own order."""
 
 from __future__ import annotations
 
