@@ -34,6 +34,7 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     """Plan with the real module, on vectors of LANES, and trace what each step touches."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba.config, "CPU_FEATURES", "+avx512f")
+        patch.setattr(numba.config, "CPU_NAME", "znver4")
         patch.delattr(os, "sysconf", raising=False)
         module: Any = module_of(optimize(graph).graph, share=False)
     assert (module.LANES, module.TILE_PIXELS) == (LANES, TILE_PIXELS)
