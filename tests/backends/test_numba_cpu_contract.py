@@ -6,6 +6,8 @@ import gc
 import importlib.util
 import io
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -482,3 +484,30 @@ def test_little_work_wakes_no_helpers(small: Any, monkeypatch: pytest.MonkeyPatc
     little, much = (net._plan({"image": (1, 3, n, n)}) for n in (32, 256))
     assert (little.macs, little.threads) == (20 * 27 * 16 * 16 + 20 * 180 * 8 * 8 + 20 * 5, 1)
     assert much.threads == 2
+
+
+def test_large_results_lie_where_nobody_looks_any_more(tmp_path: Path) -> None:
+    """Fresh memory is slow, but no array may change under its owner."""
+    program = "network big()\ninput x: float32[N, 2, 512, 512]\noutput y = x -> conv1x1(1)\n"
+    net = write_module(tmp_path, program, "big_net")[0].load(threads=2)
+    xs = [image(1, 2, 512, 512, seed=seed) for seed in range(4)]
+    first = net(xs[0])
+    place, row, copy = first.ctypes.data, first[0, 0, 7], first.copy()
+    assert first.flags.writeable
+    assert first.flags.c_contiguous
+    del first
+    second = net(xs[1])
+    assert second.ctypes.data != place  # a row of the first is still looked at
+    np.testing.assert_array_equal(row, copy[0, 0, 7])
+    del row
+    assert net(xs[2]).ctypes.data == place
+    np.testing.assert_array_equal(net(xs[1]), second)
+
+
+def test_the_second_cache_is_as_large_as_the_system_says(small: Any) -> None:
+    asked = shutil.which("getconf") and subprocess.run(
+        ["getconf", "LEVEL2_CACHE_SIZE"], capture_output=True, text=True, check=False
+    )
+    if not asked or not asked.stdout.strip().isdigit() or not Path("/sys/devices/system").is_dir():
+        pytest.skip("this system does not say")
+    assert int(asked.stdout) == small[0].CACHE_BYTES or asked.stdout.strip() == "0"

@@ -35,7 +35,7 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba.config, "CPU_FEATURES", "+avx512f")
         patch.setattr(numba.config, "CPU_NAME", "znver4")
-        patch.delattr(os, "sysconf", raising=False)
+        patch.setattr(os, "listdir", lambda path: [])  # no word of caches
         module: Any = module_of(optimize(graph).graph, share=False)
     assert (module.LANES, module.TILE_PIXELS) == (LANES, TILE_PIXELS)
     plan = plan_of(module, optimize(graph).graph, sizes, threads=1)
