@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from cnndsl.backends.numba_cpu.options import ALGORITHMS
+from cnndsl.backends.numba_cuda import options as cuda
 from cnndsl.cli.options import (
     WeightsSource,
     examples,
     force_option,
     json_option,
+    precision_option,
     program_argument,
     settings_option,
     threads_option,
@@ -22,6 +24,7 @@ from cnndsl.cli.options import (
 from cnndsl.cli.report import Report, progress, table
 from cnndsl.driver.prepare import prepare
 from cnndsl.driver.tune import tune
+from cnndsl.driver.tune_cuda import tune_on_device
 from cnndsl.driver.tuning import Tuning
 from cnndsl.elaborate.inputs import Setting
 from cnndsl.files import write_file
@@ -32,9 +35,18 @@ from cnndsl.files import write_file
     epilog=examples(
         "cnndsl tune net.cnn",
         "cnndsl tune net.cnn --threads 4 -o here.tuning.json",
+        "cnndsl tune net.cnn --target numba-cuda --precision tf32",
     ),
 )
 @program_argument
+@click.option(
+    "--target",
+    type=click.Choice(("numba-cpu", "numba-cuda")),
+    default="numba-cpu",
+    show_default=True,
+    help="What to tune for.",
+)
+@precision_option
 @click.option(
     "-o",
     "--output",
@@ -52,6 +64,8 @@ from cnndsl.files import write_file
 def command(
     report: Report,
     file: Path,
+    target: str,
+    precision: str,
     output: Path | None,
     threads: int | None,
     runs: int,
@@ -60,11 +74,30 @@ def command(
     source: WeightsSource,
     force: bool,
 ) -> None:
-    """Measure every algorithm of every convolution of numba-cpu on this machine, and write what was
-    fastest.
+    """Measure what convolutions are fastest with on this machine, and write it to a file.
 
-    `cnndsl compile --tuning FILE` then uses it in place of its own estimate.
+    For numba-cpu every algorithm of every convolution is timed; `cnndsl compile --tuning FILE` then
+    uses the fastest in place of its own estimate. For numba-cuda the tiles that are estimated to be
+    best are timed, on the first device; `load(tuning=FILE)` of the module, compiled with the same
+    --precision, uses them.
     """
+    if target == "numba-cuda":
+        if threads is not None:
+            raise click.UsageError("--threads is for the target numba-cpu")
+        prepared = prepare(file, source.choice(settings))
+        report.warnings(prepared.warnings)
+        tiles = tune_on_device(prepared, cuda.Options(precision=precision), runs=runs, batch=batch)
+        path = output or Path(f"{prepared.graph.name}.tuning.json")
+        content = (json.dumps(tiles, indent=1) + "\n").encode("ascii")
+        write_file(path, content, force=force)
+        if report.as_json:
+            report.json({"ok": True, "file": str(path), **tiles})
+        else:
+            kinds = len(tiles["choices"])
+            click.echo(f"{path}  {kinds} kinds of convolutions have other tiles than estimated")
+        return
+    if precision != "fp32":
+        raise click.UsageError("--precision is for the target numba-cuda")
     with progress(f"tuning {file.name}") as notify:
         prepared = prepare(file, source.choice(settings))
         report.warnings(prepared.warnings)

@@ -98,21 +98,20 @@ def _numba_cuda(prepared: Prepared, folder: Path) -> Runner:
     try:
         own = _runner_of(prepared, module.load(prepared.weights))
     except module.DeviceError as error:
-        raise _refused_by_device(error) from None
+        raise refused_by_device(error, "use --backend numba-cpu") from None
 
     def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
             return own(inputs)
         except module.DeviceMemoryError as error:
-            raise _refused_by_device(error) from None
+            raise refused_by_device(error, "use --backend numba-cpu") from None
 
     return call
 
 
-def _refused_by_device(error: Exception) -> CompileError:
-    return CompileError(
-        Diagnostic(code="CNN701", message=f"numba-cuda: {error}", help="use --backend numba-cpu")
-    )
+def refused_by_device(error: Exception, advice: str) -> CompileError:
+    """Return the error to raise for one that a module for CUDA raised."""
+    return CompileError(Diagnostic(code="CNN701", message=f"numba-cuda: {error}", help=advice))
 
 
 def _runner_of(prepared: Prepared, net: Any) -> Runner:

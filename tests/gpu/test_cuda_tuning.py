@@ -12,6 +12,13 @@ from conformance.cases import Case, floats
 from conformance.modules import graph_of_cases, random_arrays, random_weights
 from gpu.modules import module_of
 
+from cnndsl.cli.main import cli, guarded
+from cnndsl.driver import tune_cuda
+from cnndsl.driver.backends import import_module
+from cnndsl.driver.cache import store
+from cnndsl.driver.choice import Choice
+from cnndsl.driver.compile import numba_cuda_module
+from cnndsl.driver.prepare import prepare
 from cnndsl.ops.conv import Conv
 from cnndsl.types.padding import Same
 
@@ -73,3 +80,40 @@ def test_what_does_not_fit_is_refused(module: Any, change: Any, message: str) ->
     module.load(random_weights(GRAPH, seed=1), tuning=tuning)
     with pytest.raises(ValueError, match=message):
         module.load(random_weights(GRAPH, seed=1), tuning={**tuning, **change})
+
+
+def test_the_command_writes_what_a_module_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def imported(path: Path) -> Any:
+        """Import the module; the tile with the fewest pixels shall be the fastest here."""
+        made: Any = import_module(path)
+        tile = made.TILES[0]
+        made.TILES = (tile, tile._replace(pixels=4))
+
+        def seconds(net: Any, arrays: Any, runs: int) -> float:
+            plan = made.Plan(net, made.bind({"x": (1, 2, 6)}))
+            chosen = (made._choose_tile(plan, *question)[0] for question in plan.asked)
+            return float(runs + sum(tile.pixels for tile in chosen))
+
+        made._seconds = seconds
+        return made
+
+    monkeypatch.setattr(tune_cuda, "import_module", imported)
+    monkeypatch.chdir(tmp_path)
+    Path("net.cnn").write_text(
+        "network net()\ninput x: float32[N, 2, 6]\noutput y = x -> conv3(3) -> relu -> conv1(2)\n"
+    )
+    command = ["tune", "net.cnn", "--target", "numba-cuda", "--runs", "3", "--json"]
+    assert guarded(cli, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    written = json.loads(Path("net.tuning.json").read_text())
+    assert said == {"ok": True, "file": "net.tuning.json", **written, "diagnostics": []}
+    assert len(written["choices"]) == 2
+    prepared = prepare(Path("net.cnn"), Choice({}))
+    module = imported(store(tmp_path, "net_cuda.py", numba_cuda_module(prepared, "net_cuda")))
+    net = module.load(prepared.weights, tuning="net.tuning.json")
+    assert {tile.pixels for tile, _ in net.tuned.values()} == {4}
+    assert guarded(cli, command) != 0  # the file is there
+    assert guarded(cli, [*command, "--threads", "2"]) != 0
+    assert guarded(cli, ["tune", "net.cnn", "--precision", "tf32"]) != 0
