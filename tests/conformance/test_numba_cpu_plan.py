@@ -88,8 +88,8 @@ def check_buffers(module: Any, plan: Any) -> None:
             for m in reads:
                 assert made(m, written), f"{label} reads a map that no step has made"
             for m in writes:
-                halo = any(m.buffer.before + m.buffer.after) and not m.buffer.keeps_halo
-                assert halo == (id(m.buffer) in cleared), f"{label}: a halo is not cleared"
+                halo = any(m.buffer.before + m.buffer.after)
+                assert not halo or id(m.buffer) in cleared, f"{label}: a halo is not cleared"
             if step.kernel is not getattr(module, "gather", None):  # it fills what others leave
                 around = [m for m in reads if [r.buffer for r in reads].count(m.buffer) > 1]
                 later = [m for other in plan.steps[place + 1 :] for m in other.reads]
@@ -108,28 +108,6 @@ def check_buffers(module: Any, plan: Any) -> None:
         if a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes:
             apart = a.last < b.first or b.last < a.first
             assert apart, f"{a.maps[0].label} and {b.maps[0].label} share a place at a time"
-            alike = halo_of(a).shape == halo_of(b).shape and (halo_of(a) == halo_of(b)).all()
-            kept = a.keeps_halo or b.keeps_halo
-            assert not kept or (alike and a.offset == b.offset), f"{a.maps[0].label}: a halo"
-
-
-def halo_of(b: Any) -> np.ndarray:
-    """Return which bytes of a buffer are its halo."""
-    m = b.maps[0]
-    halo = np.ones((m.n * m.blocks, *m.sizes, 4 * m.lanes), bool)
-    inside = [slice(a, a + e) for a, e in zip(b.before, (m.d, m.h, m.w), strict=True)]
-    halo[:, *inside] = False
-    return halo
-
-
-def kept_zeros(module: Any, plan: Any, arena: np.ndarray) -> np.ndarray:
-    """Return which bytes of the arena are zeros from call to call."""
-    kept = np.zeros(len(arena), bool)
-    for b in plan.buffers:
-        if b.keeps_halo:
-            first = -arena.ctypes.data % module.ALIGNMENT + b.offset
-            kept[first : first + b.bytes] |= halo_of(b).reshape(-1)
-    return kept
 
 
 def overlap(a: Any, b: Any) -> bool:
@@ -166,34 +144,28 @@ def test_buffers_of_random_networks_do_not_overlap(
     check_buffers(module, plan_of(module, graph, dict(network.sizes), threads))
 
 
-def poison(module: Any, net: Any) -> None:
-    """Fill every idle arena with NaN (all bits set), but for the zeros that are kept."""
+def poison(net: Any) -> None:
+    """Fill every idle arena with NaN (all bits set)."""
     for plan in net._plans.values():
-        for _, _, _, (arena, *_) in plan.free:
-            kept = kept_zeros(module, plan, arena)
-            assert not arena[kept].any()
-            arena[~kept] = 0xFF
+        for _, _, _, keep in plan.free:
+            keep[0].fill(0xFF)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 def test_what_lay_in_the_arena_does_not_reach_a_result(rank: int) -> None:
     graph = graph_of_cases(cases(rank) if rank else vector_cases())
     inputs = random_arrays({i.value.name: i.value.type for i in graph.inputs}, seed=rank)
-    module = module_of(graph)
-    net = module.load(random_weights(graph, seed=rank), threads=2)
+    net = module_of(graph).load(random_weights(graph, seed=rank), threads=2)
     first = net(**inputs)
     assert all(np.isfinite(v).all() for v in first.values())
-    poison(module, net)
+    poison(net)
     for name, value in net(**inputs).items():
         np.testing.assert_array_equal(value, first[name], err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["inception", "unet_padded"])
 def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
-    """Before each step all but the living maps is filled with NaN; a step writes its maps alone.
-
-    What is kept from call to call is neither: the halos of small maps stay zeros.
-    """
+    """Before each step all but the living maps is filled with NaN; a step writes its maps alone."""
     graph = optimize(load(EXAMPLES[0].parent / f"{name}.cnn").graph).graph
     sizes = {s: {"N": 2, "h": 2, "w": 1}.get(s, 33) for s in graph.symbols}
     types = {i.value.name: TensorType(DType.FLOAT32, i.value.type.at(sizes)) for i in graph.inputs}
@@ -219,16 +191,13 @@ def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
                 found[at : at + m.blocks * block] = True
         return found
 
-    kept = kept_zeros(module, plan, arena)
-    assert kept.any()
     for place, step in enumerate(plan.steps):
         alive = [b for b in plan.buffers if b.first <= place <= b.last]
-        arena[~lies(b.maps[0] for b in alive) & ~kept] = 0xFF
+        arena[~lies(b.maps[0] for b in alive)] = 0xFF
         before = arena.copy()
         one = slice(place, place + 1)
         module.run(table[one].copy(), floats[one].copy(), np.zeros(16, np.int64))
         assert not ((arena != before) & ~lies(step.writes)).any(), step.label
-        assert not arena[kept].any(), step.label
         assert all(m.buffer in alive for m in step.writes), step.label
     (result,) = results.values()
     np.testing.assert_array_equal(result, expected)
@@ -282,7 +251,7 @@ def test_concatenations_in_place_equal_the_reference(
     check_buffers(module, plan_of(module, graph, dict(network.sizes), threads))
     net = module.load(network.weights, threads=threads)
     net(**network.inputs)
-    poison(module, net)
+    poison(net)
     got = net(**network.inputs)
     results = got if isinstance(got, dict) else {"y0": got}
     wide = {name: x.astype(np.float64) for name, x in network.inputs.items()}

@@ -99,4 +99,6 @@ def test_a_light_model_gives_the_recorded_outputs_and_those_of_onnx_runtime(
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     (expected,) = session.run(None, {session.get_inputs()[0].name: x})
     assert np.ptp(expected) > 1e-4
-    np.testing.assert_allclose(y, expected, rtol=2e-3, atol=1e-6)
+    # Sums of large terms of both signs: what is rounded off is as large as that of the largest.
+    scale = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(y, expected, rtol=2e-3, atol=1e-6 * scale)
