@@ -132,3 +132,18 @@ def test_links_of_the_documents_lead_somewhere() -> None:
 
 def test_the_gate_is_executable() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_readme_says_of_another_processor_what_was_measured_there() -> None:
+    folder = ROOT / "benchmarks" / "results" / "xeon"
+    (said,) = re.findall(r"On an \[Intel Xeon\].*?\n\n", README, re.DOTALL)
+    lines = re.findall(
+        r"geometric mean ([0-9.]+) over.*?slower than the best peer: (.*?)\. Outputs",
+        (folder / "README.md").read_text(encoding="utf-8"),
+    )
+    assert len(lines) == 3
+    wanted = [mean for mean, _ in lines]
+    for _, slower in lines:
+        wanted += re.sub(r" ([0-9.]+)", r" (\1)", slower).split(", ")
+    said = " ".join(said.split())
+    assert [text for text in wanted if text not in said] == []
