@@ -50,7 +50,7 @@ def _pads_inside(node: Node, fields: ReceptiveFields) -> bool:
         ):
             if (
                 axis.whole
-                or one == Window()
+                or (one == Window() and units <= extent)
                 or isinstance(one, Everything)
                 or is_broadcast(one, extent)
             ):

@@ -341,3 +341,14 @@ def test_every_axis_goes_its_own_way(data: st.DataObject) -> None:
                 for f, u, n in zip(found.hull, unit, sizes)
             ):
                 assert (depends[axis].min(), depends[axis].max()) == ends
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_is_padded_where_something_was_cropped_lies_inside(before: int) -> None:
+    """Padding at the end alone moves no unit, and stands inside the input all the same."""
+    b = GraphBuilder("cropped")
+    cropped = b.add(Crop(margin=Explicit(((before, 1),))), b.input("x", float32("N", 2, 8)))
+    padded = b.add(Pad(amount=Explicit(((before, 1),))), cropped)
+    around = b.add(Pad(amount=Explicit(((before, 1),))), "x")
+    graph = b.graph(padded, around)
+    assert padding_inside(graph, receptive_fields(graph)) == {padded}
