@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -97,7 +99,7 @@ def test_nothing_is_compiled_at_import(small: Any, tmp_path: Path) -> None:
     fresh = tmp_path / "fresh_net.py"
     fresh.write_bytes(Path(small[0].__file__).read_bytes())
     module = import_file(fresh)
-    assert not any(k.signatures for k in (*module.KERNELS, module.run))
+    assert not any(k.signatures for k in (*module.KERNELS, module.work))
     assert all(s._address is None for s in module.SIGNATURES.values())
 
 
@@ -387,16 +389,125 @@ def test_buffers_of_an_interrupted_call_are_not_used_again(
     plan = net._plan({"image": x.shape})
     assert len(plan.free) == 1
 
-    def interrupted(threads: int, job: Any, buffers: Any, clock: Any) -> None:
-        module.TEAM.jobs.put((job, buffers))
+    def interrupted(post: int, job: int, clock: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.TEAM, "run", interrupted)
+        patch.setattr(module, "work", interrupted)
         with pytest.raises(KeyboardInterrupt):
             net(x)
     assert plan.free == []
     np.testing.assert_array_equal(net(x), want)
+
+
+def test_offers_of_an_interrupted_call_are_withdrawn(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A helper that took one up works on; who did not, finds nothing."""
+    module = small[0]
+    net = module.load(threads=3)
+    x = image(1, 3, 64, 64)
+    want = net(x)
+    real, jobs = module.work, module.TEAM.jobs
+
+    def interrupted(post: int, job: int, clock: int) -> None:
+        if job:
+            raise KeyboardInterrupt
+        real(post, job, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "work", interrupted)
+        for _ in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                net(x)
+    assert not any(h.words[module.JOB] for h in module.TEAM.helpers)
+    # Whatever a helper took up keeps its buffers until it is done with it, and no longer.
+    assert wait_until(lambda: all(j[module.LEFT] == j[module.OFFERED] for j, _ in jobs.values()))
+    np.testing.assert_array_equal(net(x), want)
+    assert len(module.TEAM.jobs) <= 1
+
+
+def test_a_helper_takes_what_is_offered_awake_or_asleep(small: Any) -> None:
+    """What two threads do together is the same; that the helper comes is seen in what it did."""
+    module = small[0]
+    net = module.load(threads=2)
+    x = image(1, 3, 64, 64)
+    net(x)
+    (helper, *_) = module.TEAM.helpers
+    ring, rung = helper.bell.put, []
+
+    class Bell:
+        get = helper.bell.get
+
+        def put(self, token: None) -> None:
+            rung.append(token)
+            ring(token)
+
+    helper.bell = Bell()
+    for _ in range(5):
+        time.sleep(0.2)
+        assert not helper.words[module.AWAKE]
+        net(x)
+    assert len(rung) == 5
+    assert wait_until(lambda: not helper.words[module.AWAKE])
+    assert not helper.words[module.JOB]
+
+
+def test_a_helper_finds_a_job_that_came_while_it_fell_asleep(small: Any) -> None:
+    """It says that it sleeps, then looks once more: who offers looks the other way round."""
+    module = small[0]
+    words = np.zeros(16, np.int64)
+    post = words.ctypes.data
+    job = np.zeros(module.COUNTERS, np.int64)  # of no steps
+    assert module.offer(post, job.ctypes.data) == module.OFFERED_ASLEEP
+    assert job[module.OFFERED] == 1
+    assert module.offer(post, job.ctypes.data) == module.BUSY
+    assert job[module.OFFERED] == 1
+    module.work(post, 0, 0)
+    assert (job[module.ENTERED], job[module.LEFT]) == (1, 1)
+    assert not words.any()
+    words[module.AWAKE] = 1
+    assert module.offer(post, job.ctypes.data) == module.OFFERED_AWAKE
+    other = np.zeros(module.COUNTERS, np.int64)
+    module.withdraw(post, other.ctypes.data)  # another's offer is not touched
+    assert words[module.JOB] == job.ctypes.data
+    module.withdraw(post, job.ctypes.data)
+    assert not words[module.JOB]
+    assert job[module.OFFERED] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no threads")
+def test_helpers_keep_off_the_processor_of_the_caller(small: Any) -> None:
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("one processor")
+    module = small[0]
+    net = module.load(threads=2)
+    x = image(1, 3, 64, 64)
+    net(x)
+    (helper, *_) = module.TEAM.helpers
+    assert os.sched_getaffinity(helper.thread.native_id) == allowed - {module.TEAM.avoided}
+    try:
+        for here in sorted(allowed)[:2]:
+            os.sched_setaffinity(0, {here})
+            os.sched_setaffinity(0, allowed)
+            net(x)
+            there = os.sched_getaffinity(helper.thread.native_id)
+            assert there == allowed - {module.TEAM.avoided}
+            os.sched_setaffinity(0, {here})
+            net(x)  # nothing else is left for the helper if the system moved the caller here
+            there = os.sched_getaffinity(helper.thread.native_id)
+            assert there in ({here}, allowed - {here})
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def wait_until(holds: Callable[[], bool]) -> bool:
+    """Wait for something to hold, a minute at most; return whether it does."""
+    deadline = time.monotonic() + 60
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return holds()
 
 
 def test_a_size_too_small_names_the_layer(tmp_path: Path) -> None:

@@ -21,7 +21,10 @@ HEADER = Header("0", "test.cnn", "0" * 64, None, ())
 
 _numbers = itertools.count()
 _signatures: dict[tuple[str, object], Any] = {}
-_runners: dict[str, Any] = {}
+_team: dict[tuple[str, str], Any] = {}
+
+TEAM_KERNELS = ("work", "offer", "withdraw", "leave", "processor")
+"""The kernels that Python calls."""
 
 
 def graph_of_cases(cases: Sequence[Case]) -> Graph:
@@ -74,7 +77,8 @@ def _share_kernels(module: Any, text: str) -> None:
         shared = _signatures.setdefault((sources[signature.name], tiles), signature)
         if shared is not signature:
             signature._address = shared.address
-    module.run = _runners.setdefault(sources["run"], module.run)
+    for name in TEAM_KERNELS:
+        setattr(module, name, _team.setdefault((name, sources[name]), getattr(module, name)))
 
 
 def random_arrays(types_: Mapping[str, TensorType], seed: int, below: int = 11) -> dict[str, Any]:
