@@ -378,53 +378,49 @@ def test_a_module_without_a_file_takes_a_mapping(small: Any, net: Any) -> None:
         names["load"]()
 
 
-def test_buffers_of_an_interrupted_call_are_not_used_again(
-    small: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The team may still be at work in them when Ctrl-C reaches the caller."""
-    module = small[0]
-    net = module.load(threads=2)
-    x = image(1, 3, 16, 16)
-    want = net(x)
-    plan = net._plan({"image": x.shape})
-    assert len(plan.free) == 1
+@pytest.fixture
+def interrupted(small: Any) -> Any:
+    """Return what calls a network, whose caller Ctrl-C reaches when jobs are offered."""
+    module, real = small[0], small[0].work
 
-    def interrupted(post: int, job: int, clock: int) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "work", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            net(x)
-    assert plan.free == []
-    np.testing.assert_array_equal(net(x), want)
-
-
-def test_offers_of_an_interrupted_call_are_withdrawn(
-    small: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A helper that took one up works on; who did not, finds nothing."""
-    module = small[0]
-    net = module.load(threads=3)
-    x = image(1, 3, 64, 64)
-    want = net(x)
-    real, jobs = module.work, module.TEAM.jobs
-
-    def interrupted(post: int, job: int, clock: int) -> None:
+    def work(post: int, job: int, clock: int) -> None:
         if job:
             raise KeyboardInterrupt
         real(post, job, clock)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "work", interrupted)
-        for _ in range(20):
+    def call(net: Any, x: Any) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "work", work)
             with pytest.raises(KeyboardInterrupt):
                 net(x)
+
+    return call
+
+
+def test_buffers_of_an_interrupted_call_are_not_used_again(small: Any, interrupted: Any) -> None:
+    """The team may still be at work in them."""
+    net = small[0].load(threads=2)
+    x = image(1, 3, 16, 16)
+    want = net(x)
+    plan = net._plan({"image": x.shape})
+    assert len(plan.free) == 1
+    interrupted(net, x)
+    assert plan.free == []
+    np.testing.assert_array_equal(net(x), want)
+
+
+def test_offers_of_an_interrupted_call_are_withdrawn(small: Any, interrupted: Any) -> None:
+    """A helper that took one up works on, and keeps its buffers until it is done, and no longer."""
+    module = small[0]
+    net, jobs = module.load(threads=3), module.TEAM.jobs
+    x = image(1, 3, 64, 64)
+    want = net(x)
+    for _ in range(20):
+        interrupted(net, x)
     assert not any(h.words[module.JOB] for h in module.TEAM.helpers)
-    # Whatever a helper took up keeps its buffers until it is done with it, and no longer.
     assert wait_until(lambda: all(j[module.LEFT] == j[module.OFFERED] for j, _ in jobs.values()))
     np.testing.assert_array_equal(net(x), want)
-    assert len(module.TEAM.jobs) <= 1
+    assert len(jobs) <= 1
 
 
 def test_a_helper_takes_what_is_offered_awake_or_asleep(small: Any) -> None:
@@ -458,22 +454,23 @@ def test_a_helper_finds_a_job_that_came_while_it_fell_asleep(small: Any) -> None
     module = small[0]
     words = np.zeros(16, np.int64)
     post = words.ctypes.data
-    job = np.zeros(module.COUNTERS, np.int64)  # of no steps
+    job, other = (
+        module.job_of(np.zeros((0, 3), np.int64), np.zeros((0, 1), np.float32), 1) for _ in range(2)
+    )  # of no steps
     assert module.offer(post, job.ctypes.data) == module.OFFERED_ASLEEP
-    assert job[module.OFFERED] == 1
+    assert job[module.OFFERED] == 2  # with the caller
     assert module.offer(post, job.ctypes.data) == module.BUSY
-    assert job[module.OFFERED] == 1
+    assert job[module.OFFERED] == 2
     module.work(post, 0, 0)
     assert (job[module.ENTERED], job[module.LEFT]) == (1, 1)
     assert not words.any()
     words[module.AWAKE] = 1
     assert module.offer(post, job.ctypes.data) == module.OFFERED_AWAKE
-    other = np.zeros(module.COUNTERS, np.int64)
     module.withdraw(post, other.ctypes.data)  # another's offer is not touched
     assert words[module.JOB] == job.ctypes.data
     module.withdraw(post, job.ctypes.data)
     assert not words[module.JOB]
-    assert job[module.OFFERED] == 1
+    assert job[module.OFFERED] == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no threads")

@@ -196,7 +196,8 @@ def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
         arena[~lies(b.maps[0] for b in alive)] = 0xFF
         before = arena.copy()
         one = slice(place, place + 1)
-        module.run(table[one].copy(), floats[one].copy(), np.zeros(16, np.int64))
+        rows = table[one].copy(), floats[one].copy()
+        module.work(0, module.job_of(*rows, 1).ctypes.data, 0)
         assert not ((arena != before) & ~lies(step.writes)).any(), step.label
         assert all(m.buffer in alive for m in step.writes), step.label
     (result,) = results.values()
