@@ -454,9 +454,8 @@ def test_a_helper_finds_a_job_that_came_while_it_fell_asleep(small: Any) -> None
     module = small[0]
     words = np.zeros(16, np.int64)
     post = words.ctypes.data
-    job, other = (
-        module.job_of(np.zeros((0, 3), np.int64), np.zeros((0, 1), np.float32), 1) for _ in range(2)
-    )  # of no steps
+    table, floats = np.zeros((0, 3), np.int64), np.zeros((0, 1), np.float32)  # no steps
+    job, other = (module.job_of(table, floats, 1, False) for _ in range(2))
     assert module.offer(post, job.ctypes.data) == module.OFFERED_ASLEEP
     assert job[module.OFFERED] == 2  # with the caller
     assert module.offer(post, job.ctypes.data) == module.BUSY

@@ -10,7 +10,7 @@ import numba
 import pytest
 from conformance.cases import cases, vector_cases
 from conformance.modules import graph_of_cases, module_of
-from conformance.test_numba_cpu_plan import plan_of
+from conformance.test_numba_cpu_plan import check_groups, plan_of
 from hypothesis import HealthCheck, Phase, given, settings
 from properties.networks import Network, networks
 
@@ -41,15 +41,15 @@ def check_against_module(graph: Graph, sizes: dict[str, int]) -> None:
     plan = plan_of(module, optimize(graph).graph, sizes, threads=1)
     memory = planned_memory(graph, sizes)
     assert memory.arena_bytes == plan.arena_bytes
-    steps = [step for step in plan.steps if step.kernel is not module.clear_halo]
+    together = check_groups(module, plan)
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    for place, step in enumerate(steps):
+    for step, places in zip(plan.steps, together, strict=True):
         for m in (*step.reads, *step.writes):
-            first.setdefault(id(m.buffer), place)
-            last[id(m.buffer)] = place
+            first.setdefault(id(m.buffer), places[0])
+            last[id(m.buffer)] = places[-1]
     found: dict[str, int] = {}
-    for place, step in enumerate(steps):
+    for place, step in enumerate(plan.steps):
         alive = sum(
             -(-b.bytes // 64) * 64 for b in plan.buffers if first[id(b)] <= place <= last[id(b)]
         )
@@ -78,18 +78,20 @@ def test_random_networks_plan_as_their_modules_do(network: Network) -> None:
 
 
 def test_by_hand(tmp_path: Path) -> None:
-    """Two maps of 16 channels, each a block of LANES; the second is clamped as it is made."""
+    """A map of 16 channels, a block of LANES, and of the result, clamped as it is made, a tile."""
     graph = graph_of(
         tmp_path, "input x: float32[N, 16, 8, 8]\noutput y = x -> conv1x1(16) -> relu\n"
     )
     memory = planned_memory(graph)
-    assert memory.arena_bytes == 2 * 4 * 16 * 64
-    assert memory.live_bytes == {"input": 4096, "conv1x1": 8192, "output": 4096}
-    assert peak_memory_bytes(graph, {"N": 3}) == 3 * 8192
+    x, tile = 4 * LANES * 64, 4 * LANES * TILE_PIXELS
+    assert memory.arena_bytes == x + tile
+    assert memory.live_bytes == {"input": x, "conv1x1": x + tile}
+    # Of each of three samples there are two chunks, the larger of three tiles.
+    assert peak_memory_bytes(graph, {"N": 3}) == 3 * x + 3 * tile
 
 
 def test_channels_fill_whole_blocks_and_padding_is_kept(tmp_path: Path) -> None:
-    text = "input x: float32[N, 17, 8, 8]\noutput y = x -> conv3x3(1)\n"
+    text = "input x: float32[N, 17, 8, 8]\noutput y = x -> conv3x3(1) -> sigmoid\n"
     x = 4 * 2 * LANES * 10 * 10
     y = 4 * LANES * 8 * 8
     assert peak_memory_bytes(graph_of(tmp_path, text)) == x + y
@@ -100,7 +102,7 @@ def test_channels_fill_whole_blocks_and_padding_is_kept(tmp_path: Path) -> None:
     [
         ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16)) + h", 2),
         ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16) -> relu) + h", 2),
-        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16) -> conv1x1(16)) + h", 2),
+        ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16) -> conv1x1(16)) + h -> sigmoid", 2),
         ("h = x -> conv1x1(16)\noutput y = (h -> conv1x1(16)) + h\noutput z = h -> sigmoid", 2),
         ("output y = x -> maxpool3x3(stride=1, padding=1) -> sigmoid -> bn", 2),
         ("y = x -> sigmoid\noutput z = y + x\noutput q = y * x", 3),

@@ -69,6 +69,7 @@ def plan_of(module: Any, graph: Graph, sizes: dict[str, int], threads: int) -> A
 def check_buffers(module: Any, plan: Any) -> None:
     """Check the places of all buffers against the steps that read and write their maps."""
     lives: dict[int, list[int]] = {id(b): [] for b in plan.buffers}
+    together = check_groups(module, plan)
     written: set[int] = set()
     cleared: set[int] = set()
     for b in plan.buffers:
@@ -99,7 +100,7 @@ def check_buffers(module: Any, plan: Any) -> None:
                     assert not lost, f"{label} writes over {m.label}, which is still read"
             written.update(id(m) for m in writes)
         for m in (*reads, *writes):
-            lives[id(m.buffer)].append(place)
+            lives[id(m.buffer)] += together[place]
     for b in plan.buffers:
         assert 0 <= b.offset <= b.offset + b.bytes <= plan.arena_bytes
         assert b.offset % module.ALIGNMENT == 0
@@ -108,6 +109,29 @@ def check_buffers(module: Any, plan: Any) -> None:
         if a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes:
             apart = a.last < b.first or b.last < a.first
             assert apart, f"{a.maps[0].label} and {b.maps[0].label} share a place at a time"
+
+
+def check_groups(module: Any, plan: Any) -> list[range]:
+    """Return, for each step, those between which nobody waits: none may touch what another writes.
+
+    Where the frame of a map is cleared, the map may be made at the same time.
+    """
+    together: list[range] = []
+    for last, awaited in enumerate(plan.awaited):
+        if not awaited:
+            continue
+        places = range(len(together), last + 1)
+        group = [plan.steps[place] for place in places]
+        assert awaited == sum(step.chunks for step in group)
+        for step, other in combinations(group, 2):
+            frame = step.kernel is module.clear_halo
+            used = other.reads if frame else (*other.reads, *other.writes)
+            lost = [(a, b) for a in step.writes for b in used if overlap(a, b)]
+            lost += [(a, b) for a in step.reads for b in other.writes if overlap(a, b)]
+            assert not lost, f"{step.label} and {other.label} are not waited for"
+        together += [places] * len(places)
+    assert len(together) == len(plan.steps)
+    return together
 
 
 def overlap(a: Any, b: Any) -> bool:
@@ -197,7 +221,7 @@ def test_a_place_is_free_before_a_map_lives_and_after(name: str) -> None:
         before = arena.copy()
         one = slice(place, place + 1)
         rows = table[one].copy(), floats[one].copy()
-        module.work(0, module.job_of(*rows, 1).ctypes.data, 0)
+        module.work(0, module.job_of(*rows, 1, True).ctypes.data, 0)
         assert not ((arena != before) & ~lies(step.writes)).any(), step.label
         assert all(m.buffer in alive for m in step.writes), step.label
     (result,) = results.values()

@@ -171,7 +171,7 @@ def test_the_clock_is_the_system_s(running: tuple[Any, Any]) -> None:
     if not hasattr(time, "clock_gettime_ns"):
         pytest.skip("the clock of Windows has units of its own")
     clock = np.zeros((1, 2), np.int64)
-    job = module.job_of(np.zeros((0, 3), np.int64), np.zeros((0, 1), np.float32), 1)
+    job = module.job_of(np.zeros((0, 3), np.int64), np.zeros((0, 1), np.float32), 1, False)
     module.work(0, job.ctypes.data, clock.ctypes.data)
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     module.work(0, job.ctypes.data, clock.ctypes.data)

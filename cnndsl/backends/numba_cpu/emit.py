@@ -101,7 +101,7 @@ def _fields(
 ) -> dict[str, object]:
     calls = with_algorithms(lower(graph), options.algorithms)
     used = {layer for call in calls for layer in call.layers}
-    layers = layers_needed(used | shared(calls))
+    layers = layers_needed(used | shared(calls, {o.value for o in graph.outputs}))
     kernels = kernels_needed(layers)
     winograd_tiles = kernels_of(calls)
     tiles = [t for ts in winograd_tiles.values() for t in ts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -46,13 +46,18 @@ def lower(graph: Graph) -> tuple[Call, ...]:
     return lower_graph(graph, "numba-cpu", _lower)
 
 
-def shared(calls: tuple[Call, ...]) -> set[str]:
-    """Return the layers that let convolutions share a step, if some read or add others' results."""
+def shared(calls: tuple[Call, ...], outputs: Collection[str]) -> set[str]:
+    """Return the layers that let convolutions share a step with what reads or adds their results.
+
+    `outputs` are the names of the network's.
+    """
     windows = [call for call in calls if call.function in _BANDED]
     made = {Ref(call.result) for call in windows}
     found = {"band"} if any(call.positional[0] in made for call in windows) else set()
     if any(dict(call.named).get("residual") in made for call in windows):
         found.add("join")
+    if any(call.function == "conv_layer" and call.result in outputs for call in calls):
+        found.add("deliver")
     return found
 
 

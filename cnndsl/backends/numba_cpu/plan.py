@@ -33,7 +33,8 @@ class PlannedMemory:
     ("input" and "output" are the steps that bring arrays in and out). The result of a
     concatenation is alive from the first of the parts that are written there.
     A layer that was fused into another has no figure of its own, nor has a concatenation that
-    copies nothing. The weights and the arrays of the caller are not in the arena.
+    copies nothing; what layers that run side by side hold is alive for all of them. The weights and
+    the arrays of the caller are not in the arena.
     """
 
     arena_bytes: int
