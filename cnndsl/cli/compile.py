@@ -84,6 +84,7 @@ def command(
     settings: Mapping[str, Setting],
     source: WeightsSource,
     winograd: str,
+    strassen: str,
     fuse: str,
     tuning: Path | None,
     precision: str,
@@ -107,8 +108,8 @@ def command(
         raise click.UsageError("--opset and --ir-version are for the target onnx")
     if not {"numba-cpu", "numba-cuda"} & {*targets} and (winograd, fuse) != ("auto", "auto"):
         raise click.UsageError("--winograd and --fuse are for the targets numba-cpu and numba-cuda")
-    if "numba-cpu" not in targets and tuning is not None:
-        raise click.UsageError("--tuning is for the target numba-cpu")
+    if "numba-cpu" not in targets and (tuning is not None or strassen != "auto"):
+        raise click.UsageError("--tuning and --strassen are for the target numba-cpu")
     if "numba-cuda" not in targets and precision != "fp32":
         raise click.UsageError("--precision is for the target numba-cuda")
     if precision != "fp32" and winograd in ("f2", "f4") and "numba-cpu" not in targets:
@@ -126,7 +127,7 @@ def command(
         with progress(f"compiling {file.name}") as notify:
             prepared = prepare(file, chosen)
             report.warnings(prepared.warnings)
-            options = algorithms(report, prepared, winograd, fuse, tuning)
+            options = algorithms(report, prepared, winograd, strassen, fuse, tuning)
             notify("writing code")
             onnx = OnnxOptions(opset, ir_version)
             cuda = CudaOptions(winograd, fuse, precision)

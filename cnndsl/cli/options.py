@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD, Options
+from cnndsl.backends.numba_cpu.options import FUSE, STRASSEN, WINOGRAD, Options
 from cnndsl.backends.numba_cuda.options import PRECISIONS
 from cnndsl.cli.report import Report
 from cnndsl.diagnostics import CompileError, Source, Span
@@ -168,7 +168,7 @@ threads_option = click.option(
 
 
 def algorithm_options(command: F) -> F:
-    """Add --winograd, --fuse and --tuning."""
+    """Add --winograd, --strassen, --fuse and --tuning."""
     command = click.option(
         "--tuning",
         type=click.Path(path_type=Path),
@@ -182,6 +182,15 @@ def algorithm_options(command: F) -> F:
         help="Convolutions done together (pairs, and sums of numba-cpu), so that what lies between "
         "them stays in a cache or on the chip: where it is estimated to be faster, nowhere, or "
         "wherever it can be.",
+    )(command)
+    command = click.option(
+        "--strassen",
+        type=click.Choice(STRASSEN),
+        default="auto",
+        show_default=True,
+        help="Strassen's algorithm for 1x1 convolutions of numba-cpu, with 7 multiplications in "
+        "place of 8: where it is estimated to be faster (on processors where that was measured), "
+        "nowhere, or wherever it can be used.",
     )(command)
     return click.option(
         "--winograd",
@@ -204,16 +213,22 @@ precision_option = click.option(
 
 
 def algorithms(
-    report: Report, prepared: Prepared, winograd: str, fuse: str, tuning: Path | None
+    report: Report,
+    prepared: Prepared,
+    winograd: str,
+    strassen: str,
+    fuse: str,
+    tuning: Path | None,
 ) -> Options:
-    """Combine the options; a tuning file decides what --winograd would.
+    """Combine the options; a tuning file decides what --winograd and --strassen would.
 
     Reports what in the file does not fit the network.
     """
     if tuning is None:
-        return Options(winograd, fuse)
-    if winograd != "auto":
-        raise click.UsageError("--winograd and --tuning exclude each other")
+        return Options(winograd, strassen, fuse)
+    for name, value in (("--winograd", winograd), ("--strassen", strassen)):
+        if value != "auto":
+            raise click.UsageError(f"{name} and --tuning exclude each other")
     from cnndsl.driver.tuning import read_tuning, tuned_options
 
     options, warnings = tuned_options(prepared, *read_tuning(tuning))

@@ -74,6 +74,7 @@ def command(
     batch: int,
     sort: str,
     winograd: str,
+    strassen: str,
     fuse: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
@@ -94,7 +95,7 @@ def command(
             runs=runs,
             batch=batch,
             seed=source.seed or 0,
-            options=algorithms(report, prepared, winograd, fuse, tuning),
+            options=algorithms(report, prepared, winograd, strassen, fuse, tuning),
             notify=notify,
         )
     layers = list(found.layers)

@@ -68,6 +68,7 @@ def command(
     backend: str,
     top: int | None,
     winograd: str,
+    strassen: str,
     fuse: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
@@ -90,7 +91,7 @@ def command(
         if output is not None and output.resolve() in {p.resolve() for p in paths.values()}:
             raise click.UsageError(f"-o {output} would overwrite an input")
         inputs = read_inputs(prepared.graph, paths)
-        options = algorithms(report, prepared, winograd, fuse, tuning)
+        options = algorithms(report, prepared, winograd, strassen, fuse, tuning)
         notify(f"compiling for {backend}")
         with module_folder() as folder:
             results = runner(backend, prepared, folder, options=options)(inputs)

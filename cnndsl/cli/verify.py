@@ -42,6 +42,7 @@ def command(
     report: Report,
     file: Path,
     winograd: str,
+    strassen: str,
     fuse: str,
     tuning: Path | None,
     settings: Mapping[str, Setting],
@@ -56,7 +57,7 @@ def command(
     with progress(f"verifying {file.name}") as notify:
         prepared = prepare(file, source.choice(settings))
         report.warnings(prepared.warnings)
-        options = algorithms(report, prepared, winograd, fuse, tuning)
+        options = algorithms(report, prepared, winograd, strassen, fuse, tuning)
         differences = verify(prepared, source.seed or 0, batch, notify, options)
     agree = all(d.agrees for d in differences)
     if report.as_json:

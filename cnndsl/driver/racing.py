@@ -40,7 +40,7 @@ _BYTES_PER_CYCLE = 8.0
 _CYCLES_PER_STEP = 2500.0
 _CYCLES_PER_SECOND = 2.5e9
 
-_WINOGRAD = "winograd"
+_TRANSFORMED = ("winograd", "strassen")
 _FUSED = ", fused with "
 """What a plan says of a layer's algorithm, and of the other layer that shares its step."""
 
@@ -100,7 +100,7 @@ def step_seconds(graph: Graph, sizes: Mapping[str, int]) -> dict[str, float]:
         if not any(r.label in partners for r in graph.readers[node.output.name]):
             maps.append(node.output.type)
         moved = 4 * sum(prod(type_.at(sizes)) for type_ in maps)
-        if algorithm.startswith(_WINOGRAD):
+        if algorithm.startswith(_TRANSFORMED):
             # Tiles overlap, and are written and read once more.
             moved *= 3
         weights = 4 * sum(prod(s.shape) for s in node.op.parameters(graph.operand_types(node)))

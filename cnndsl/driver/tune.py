@@ -19,8 +19,13 @@ from cnndsl.driver.samples import random_inputs, usual_sizes
 from cnndsl.driver.tuning import TunedLayer, Tuning, convolutions, shape_of
 from cnndsl.ops.base import Array
 
-SETTINGS = {"direct": "off", "f2": "f2", "f4": "f4"}
-"""Algorithms, and what the generated module calls it to use each wherever it can."""
+SETTINGS = {
+    "direct": ("off", "off"),
+    "f2": ("f2", "off"),
+    "f4": ("f4", "off"),
+    "strassen": ("off", "on"),
+}
+"""Algorithms, and WINOGRAD and STRASSEN of a generated module that uses each wherever it can."""
 
 GAIN = 1.03
 """How much faster than direct an algorithm must be: times vary, and F(4x4, 3x3) rounds more."""
@@ -86,14 +91,14 @@ def tune(
 
 def variant(module: Any, net: Any, algorithm: str, arrays: Sequence[Array]) -> Any:
     """Return the network with a plan of its own, made with one algorithm wherever it fits."""
-    before = module.WINOGRAD, module.FUSE
+    before = module.WINOGRAD, module.STRASSEN, module.FUSE
     changed = copy.copy(net)
     changed._plans = collections.OrderedDict()
     try:
-        module.WINOGRAD, module.FUSE = SETTINGS[algorithm], "off"
+        (module.WINOGRAD, module.STRASSEN), module.FUSE = SETTINGS[algorithm], "off"
         changed(*arrays)
     finally:
-        module.WINOGRAD, module.FUSE = before
+        module.WINOGRAD, module.STRASSEN, module.FUSE = before
     return changed
 
 

@@ -214,7 +214,10 @@ def test_other_processors_compute_the_same(name: str, features: str) -> None:
         [
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "tests/conformance/test_numba_cpu.py", "tests/conformance/test_numba_cpu_winograd.py",
-            "tests/conformance/test_numba_cpu_bands.py", "-k", "0 or 2 or residual",
+            "tests/conformance/test_numba_cpu_bands.py",
+            "tests/conformance/test_numba_cpu_strassen.py",
+            "tests/conformance/test_numba_cpu_delivery.py",
+            "-k", "0 or 2 or residual or definition or bit_for_bit",
         ],
         cwd=ROOT,
         env={**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features},

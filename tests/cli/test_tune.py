@@ -78,10 +78,30 @@ def test_fusion_is_written_into_the_module_and_told(cnndsl: Any) -> None:
     assert cnndsl("verify", "pair.cnn", "--fuse", "on").code == 0
 
 
+def test_strassen_may_be_wanted_or_forbidden(cnndsl: Any) -> None:
+    Path("wide.cnn").write_text(
+        "network wide\ninput x: float32[N, 64, 12, 12]\n"
+        "output y = x -> conv1x1(64) -> relu -> maxpool2x2\n"
+    )
+    for choice in ("auto", "off", "on"):
+        outcome = cnndsl("compile", "wide.cnn", "--strassen", choice, "--force")
+        assert outcome.code == 0
+        text = Path("wide.py").read_text()
+        assert f'STRASSEN = "{choice}"' in text
+        assert ("strassen: 516 096 done" in text) == (choice == "on")
+    assert cnndsl("verify", "wide.cnn", "--strassen", "on").code == 0
+
+
 def test_options_that_exclude_each_other(cnndsl: Any) -> None:
     outcome = cnndsl("compile", "net.cnn", "--winograd", "off", "--tuning", "x.json")
     assert outcome.code == 2
     assert "--winograd and --tuning exclude each other" in outcome.err
+    outcome = cnndsl("compile", "net.cnn", "--strassen", "on", "--tuning", "x.json")
+    assert outcome.code == 2
+    assert "--strassen and --tuning exclude each other" in outcome.err
+    outcome = cnndsl("compile", "net.cnn", "--target", "onnx", "--strassen", "on")
+    assert outcome.code == 2
+    assert "--strassen are for the target numba-cpu" in outcome.err
     outcome = cnndsl("compile", "net.cnn", "--target", "onnx", "--winograd", "off")
     assert outcome.code == 2
     assert "are for the targets numba-cpu and numba-cuda" in outcome.err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from properties.networks import Network, networks
 from properties.tied import TIED
 
-from cnndsl.backends.numba_cpu.options import FUSE, WINOGRAD
+from cnndsl.backends.numba_cpu.options import FUSE, STRASSEN, WINOGRAD
 from cnndsl.backends.reference.run import run
 from cnndsl.ir.graph import Graph
 from cnndsl.passes.pipeline import optimize
@@ -21,9 +21,9 @@ ABSOLUTE = 1e-4
 before them comes out some hundred times larger."""
 
 
-def compare(network: Network, graph: Graph, winograd: str, fuse: str) -> None:
+def compare(network: Network, graph: Graph, winograd: str, fuse: str, strassen: str) -> None:
     module = module_of(graph)
-    module.WINOGRAD, module.FUSE = winograd, fuse
+    module.WINOGRAD, module.STRASSEN, module.FUSE = winograd, strassen, fuse
     got = module.load(network.weights, threads=2)(**network.inputs)
     results = got if isinstance(got, dict) else {next(iter(module.OUTPUTS)): got}
     wide = {name: x.astype(np.float64) for name, x in network.inputs.items()}
@@ -36,20 +36,22 @@ def compare(network: Network, graph: Graph, winograd: str, fuse: str) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE))
-def test_random_networks_equal_the_reference(network: Network, winograd: str, fuse: str) -> None:
-    compare(network, optimize(network.graph).graph, winograd, fuse)
+@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE), st.sampled_from(STRASSEN))
+def test_random_networks_equal_the_reference(
+    network: Network, winograd: str, fuse: str, strassen: str
+) -> None:
+    compare(network, optimize(network.graph).graph, winograd, fuse, strassen)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE))
+@given(networks(), st.sampled_from(WINOGRAD), st.sampled_from(FUSE), st.sampled_from(STRASSEN))
 def test_unoptimised_networks_equal_the_reference(
-    network: Network, winograd: str, fuse: str
+    network: Network, winograd: str, fuse: str, strassen: str
 ) -> None:
-    compare(network, network.graph, winograd, fuse)
+    compare(network, network.graph, winograd, fuse, strassen)
 
 
 @pytest.mark.parametrize("fuse", FUSE)
 @pytest.mark.parametrize("graph", TIED.values(), ids=TIED)
 def test_layers_with_the_same_weights(graph: Graph, fuse: str) -> None:
-    compare(Network(graph, {}, 3), optimize(graph).graph, "off", fuse)
+    compare(Network(graph, {}, 3), optimize(graph).graph, "off", fuse, "on")

@@ -62,11 +62,11 @@ def test_every_tile_equals_the_definition(rank: int, monkeypatch: pytest.MonkeyP
     weights = random_weights(graph, seed=rank)
     expected = run(graph, wide(inputs), wide(weights))
     module = module_of(graph)
-    own = module._winograd_share
+    own = module._share_points
     for algorithm, share in itertools.product(TOLERANCES, SHARES):
         monkeypatch.setattr(module, "WINOGRAD", algorithm)
         monkeypatch.setattr(
-            module, "_winograd_share", own if share is None else lambda *_, s=share: (0, *s)
+            module, "_share_points", own if share is None else lambda *_, s=share: (0, *s)
         )
         net = module.load(weights, threads=2)
         got = net(**inputs)

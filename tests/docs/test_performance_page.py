@@ -26,7 +26,7 @@ def test_its_commands_work(
     (program,) = re.findall(r"```cnn\n(.*?)```", PAGE, re.DOTALL)
     Path("net.cnn").write_text(program)
     commands = re.findall(r"^\$ cnndsl (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 12
+    assert len(commands) == 14
     for command in commands:
         assert guarded(cli, shlex.split(command)) == 0, command
         assert capsys.readouterr().err == "", command

@@ -75,7 +75,7 @@ def test_layers_that_share_a_step_share_a_row(tmp_path: Path) -> None:
     assert total.label == "conv1x1_2 + 1 more + conv1x1_4"
     assert total.parts == ("conv1x1_2", "conv1x1_3", "conv1x1_4")
     assert total.op == "conv1x1, conv1x1 + residual"
-    assert total.algorithm == "direct, joined"
+    assert total.algorithm == "direct, joined, into the result"
     assert total.macs == total.macs_done == 3 * 32 * 32 * 24 * 24
     assert total.map_bytes == 4 * (32 + 32) * 24 * 24
     assert total.weight_bytes >= 4 * 3 * 32 * 32

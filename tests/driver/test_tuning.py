@@ -92,11 +92,23 @@ def changed(value: Any, *keys: str, to: Any) -> Any:
         (("layers",), [], "layers must be an object"),
         (("layers", "conv3x3"), 1, "the layer 'conv3x3' must be an object"),
         (("layers", "conv3x3", "shape"), 1, "shape of the layer 'conv3x3' must be text, got 1"),
-        (("layers", "conv3x3", "algorithm"), "f9", 'must be one of direct, f2, f4, got "f9"'),
-        (("layers", "conv3x3", "algorithm"), ["f4"], "must be one of direct, f2, f4"),
+        (
+            ("layers", "conv3x3", "algorithm"),
+            "f9",
+            'must be one of direct, f2, f4, strassen, got "f9"',
+        ),
+        (("layers", "conv3x3", "algorithm"), ["f4"], "must be one of direct, f2, f4, strassen"),
         (("layers", "conv3x3", "algorithm"), None, "algorithm of the layer 'conv3x3' is missing"),
-        (("layers", "conv3x3", "seconds"), {"f9": 1.0}, "must be seconds by direct, f2, f4"),
-        (("layers", "conv3x3", "seconds"), {"f4": -1.0}, "must be seconds by direct, f2, f4"),
+        (
+            ("layers", "conv3x3", "seconds"),
+            {"f9": 1.0},
+            "must be seconds by direct, f2, f4, strassen",
+        ),
+        (
+            ("layers", "conv3x3", "seconds"),
+            {"f4": -1.0},
+            "must be seconds by direct, f2, f4, strassen",
+        ),
         (("layers", "conv3x3", "seconds"), {"f4": float("inf")}, "must be seconds by"),
         (("layers", "conv3x3", "seconds"), {"f4": float("nan")}, "must be seconds by"),
     ],
@@ -208,25 +220,25 @@ def test_an_algorithm_must_be_clearly_faster() -> None:
 
 
 class FakeNetwork:
-    """Plans as a generated network does: once, by what WINOGRAD was at the time."""
+    """Plans as a generated network does: once, by what the settings were at the time."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
         self._plans: Any = {}
 
     def __call__(self, *arrays: Any) -> None:
-        self._plans.setdefault(0, self.module.WINOGRAD)
+        self._plans.setdefault(0, (self.module.WINOGRAD, self.module.STRASSEN))
 
 
 TIMES = {
     ("conv3x3", "direct"): 3.0, ("conv3x3", "f2"): 2.0, ("conv3x3", "f4"): 1.0,
     ("conv3x3_2", "direct"): 1.0, ("conv3x3_2", "f2"): 2.0,
-    ("conv1x1", "direct"): 1.0,
+    ("conv1x1", "direct"): 1.0, ("conv1x1", "strassen"): 0.9,
 }  # fmt: skip
 
 
 def fake_profile(turns: list[str], net: FakeNetwork, *arrays: Any, runs: int) -> list[Any]:
-    asked = {"off": "direct"}.get(net._plans[0], net._plans[0])
+    asked = {v: k for k, v in tuning_run.SETTINGS.items()}[net._plans[0]]
     turns.append(asked)
     records = []
     for label in ("conv3x3", "conv3x3_2", "conv1x1"):
@@ -245,15 +257,16 @@ def test_each_algorithm_has_its_turn_and_the_fastest_wins(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[str] = []
-    module: Any = SimpleNamespace(WINOGRAD="auto", FUSE="auto", LANES=8)
+    module: Any = SimpleNamespace(WINOGRAD="auto", STRASSEN="auto", FUSE="auto", LANES=8)
     module.profile = lambda net, *arrays, runs: fake_profile(turns, net, *arrays, runs=runs)
     monkeypatch.setattr(tuning_run, "loaded", lambda *_: (module, FakeNetwork(module)))
     found = tune(prepared, threads=1, runs=12)
-    assert turns == ["direct", "f2", "f4"] * 3
-    assert module.WINOGRAD == "auto"
+    assert turns == ["direct", "f2", "f4", "strassen"] * 3
+    assert (module.WINOGRAD, module.STRASSEN) == ("auto", "auto")
     assert {label: x.algorithm for label, x in found.layers.items()} == {
         "conv3x3": "f4",
         "conv3x3_2": "direct",
+        "conv1x1": "strassen",
     }
     assert found.layers["conv3x3"].seconds == {"direct": 3.0, "f2": 2.0, "f4": 1.0}
     assert found.layers["conv3x3_2"].seconds == {"direct": 1.0, "f2": 2.0}
@@ -269,7 +282,7 @@ def test_a_setting_is_put_back_after_a_failure() -> None:
     class Failing(FakeNetwork):
         __call__ = staticmethod(fail)
 
-    module: Any = SimpleNamespace(WINOGRAD="auto", FUSE="auto")
+    module: Any = SimpleNamespace(WINOGRAD="auto", STRASSEN="auto", FUSE="auto")
     with pytest.raises(KeyboardInterrupt):
         tuning_run.variant(module, Failing(module), "f4", [])
-    assert module.WINOGRAD == "auto"
+    assert (module.WINOGRAD, module.STRASSEN) == ("auto", "auto")

@@ -15,7 +15,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "aligned": (),
     "same": (),
     "multiply": ("matrix", "channels", "taps"),
-    "winograd": ("channels",),
+    "points": (),
+    "winograd": ("channels", "points"),
     "groups": ("gather", "binary"),
     "grouped": ("channels", "taps"),
     "conv": ("multiply", "before", "aligned"),
@@ -28,6 +29,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "join": ("multiply", "uses"),
     "band": ("uses",),
     "deliver": ("multiply", "uses"),
+    "strassen": ("multiply", "points"),
     "max_pool": ("axes", "before"),
     "average_pool": ("axes", "before"),
     "global_pool": ("axes",),
@@ -57,6 +59,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 KERNELS: dict[str, tuple[str, ...]] = {
     "conv": ("multiply",),
     "winograd": ("winograd",),
+    "strassen": ("strassen",),
     "local": ("local",),
     "grouped": ("grouped",),
     "band": ("band",),
@@ -85,6 +88,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "logarithm": ("lrn",),
     "erfc": (),
     "windows": ("max_pool", "average_pool"),
+    "points": ("winograd", "strassen"),
     "stage": ("band",),
 }
 """Files of functions of vectors, in order, each with the kernels that call it."""
@@ -126,4 +130,4 @@ def functions_needed(kernels: Iterable[str], activations: Iterable[Activation]) 
 
 def tools_needed(kernels: Iterable[str]) -> tuple[str, ...]:
     """Return the functions that some kernels call by their address."""
-    return ("tile",) if {"conv", "winograd", "local"} & set(kernels) else ()
+    return ("tile",) if {"conv", "winograd", "strassen", "local"} & set(kernels) else ()

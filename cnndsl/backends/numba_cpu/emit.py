@@ -66,6 +66,7 @@ class ModuleContext:
     layers: tuple[str, ...]
     layer_templates: tuple[str, ...]
     winograd: str
+    strassen: str
     fuse: str
 
 
@@ -125,6 +126,7 @@ def _fields(
         layers=layers,
         layer_templates=tuple(x for x in layers if x not in WITHOUT_TEMPLATE),
         winograd=options.winograd,
+        strassen=options.strassen,
         fuse=options.fuse,
     )
     return {**fields_of(shared_tables), **fields_of(context)}

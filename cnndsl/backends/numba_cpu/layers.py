@@ -14,7 +14,12 @@ def extra_layers(op: Op, x: TensorType) -> tuple[str, ...]:
         case conv.DepthwiseConv():
             return ("repeat",) if op.multiplier > 1 else ()
         case conv.Conv():
-            return (*_groups_layers(op, x), *(("winograd",) if tiles_of(op) else ()))
+            strassen = op.groups == 1 and set(op.kernel) == {1}
+            return (
+                *_groups_layers(op, x),
+                *(("winograd",) if tiles_of(op) else ()),
+                *(("strassen",) if strassen else ()),
+            )
         case transposed.ConvTranspose():
             return _groups_layers(op, x)
     return ()
