@@ -7,8 +7,9 @@ of this call wrote.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -363,30 +364,113 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
     threads: int,
 ) -> None:
     plan = blank_plan(tools, threads)
+    y = add_convolution(tools, plan, batch, in_channels, out_channels, groups, space)
+    (step,) = plan.steps
+    written: Counter[int] = Counter()
+    for calls in tiles_of_chunks(tools, step.chunks, step.arguments()):
+        for call in calls:
+            assert 1 <= call["pixels"] <= tools.TILE_PIXELS
+            written.update(
+                call["y"] + 4 * (p * call["y_step"] + b * call["y_block"])
+                for p in range(call["pixels"])
+                for b in range(call["blocks"])
+            )
+    vectors = y.buffer.bytes // (4 * tools.LANES)
+    assert written == Counter(4 * tools.LANES * i for i in range(vectors))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    batch=st.integers(1, 3),
+    sizes=st.lists(
+        st.tuples(
+            st.sampled_from([16, 600, 3000]),
+            st.sampled_from([16, 40, 200]),
+            st.sampled_from([1, 2]),
+            st.sampled_from([(1, 1), (1, 300), (7, 7), (40, 29)]),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    threads=st.integers(1, 5),
+)
+def test_tiles_ask_for_the_weights_that_their_thread_reads_next(
+    tools: Any, batch: int, sizes: list[tuple[int, int, int, tuple[int, int]]], threads: int
+) -> None:
+    plan = blank_plan(tools, threads)
+    for size in sizes:
+        add_convolution(tools, plan, batch, *size)
+    arguments = [step.arguments() for step in plan.steps]
+    plan._follow(arguments)
+    traced = [
+        tiles_of_chunks(tools, step.chunks, values)
+        for step, values in zip(plan.steps, arguments, strict=True)
+    ]
+    for share in range(threads):
+        rounds = [  # of tiles that multiply with the same weights, in the order of one thread
+            list(calls)
+            for chunks in traced
+            for chunk in of_share(chunks, share, threads)
+            for _, calls in groupby(chunk, lambda call: call["w"])
+        ]
+        for now, then in pairwise(rounds):
+            step = now[0]["ahead_step"]
+            assert (step > 0) == (len(now) > 1)
+            if step:
+                assert now[0]["ahead"] == then[0]["w"]
+                assert step * len(now) >= 8 * tools.ASK_EVERY  # all of two blocks of weights
+
+
+def of_share(chunks: list[Any], share: int, shares: int) -> list[Any]:
+    """Return the chunks that a thread does unless another one takes some of them."""
+    return chunks[share * len(chunks) // shares : (share + 1) * len(chunks) // shares]
+
+
+def add_convolution(
+    tools: Any,
+    plan: Any,
+    batch: int,
+    in_channels: int,
+    out_channels: int,
+    groups: int,
+    space: tuple[int, int],
+) -> Any:
+    """Add a 1x1 convolution, and return the map of its results."""
     lanes = tools.LANES
     each = -(-out_channels // lanes) * lanes
     x = plan.map((batch, groups * lanes * -(-in_channels // lanes), *space))
     y = plan.map((batch, groups * each, *space))
-    zeros = np.zeros(8, np.float32)
-    product = tools.Product(x, "weights", lambda: zeros, zeros, in_channels, [(0, 0, 0)])
+    weights = np.zeros(groups * (each + each % (2 * lanes)) * in_channels, np.float32)
+    name = f"weights {len(plan.steps)}"
+    product = tools.Product(x, name, lambda: weights, weights, in_channels, [(0, 0, 0)])
     tools._multiply(plan, product, y, out_channels=out_channels, groups=groups)
-    chunks, arguments = plan.steps[-1].chunks, plan.steps[-1].arguments
-    values = arguments()
-    written: Counter[int] = Counter()
+    return y
 
-    def invoke(tile: Any, pixels: int, blocks: int, *rest: Any) -> None:
-        _, _, _, _, _, _, _, _, y_at, y_step, y_block, *_ = rest
-        assert 1 <= pixels <= tools.TILE_PIXELS
-        written.update(
-            y_at + 4 * (p * y_step + b * y_block) for p in range(pixels) for b in range(blocks)
-        )
+
+def tiles_of_chunks(tools: Any, chunks: int, values: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Return the arguments with which each chunk of a convolution calls the register tile."""
+    calls: list[dict[str, Any]] = []
+    names = list(inspect.signature(tools.tile.py_func).parameters)
+
+    def invoke(tile: Any, *arguments: Any) -> None:
+        calls.append(dict(zip(names, arguments, strict=True)))
+
+    following = values["following"]
+
+    def entry(address: int, index: int) -> int:
+        assert address == following.ctypes.data
+        return int(following[index])
 
     kernel = tools.conv.py_func
-    traced = type(kernel)(kernel.__code__, {**kernel.__globals__, "invoke": invoke})
+    replaced = {**kernel.__globals__, "invoke": invoke, "entry": entry}
+    traced = type(kernel)(kernel.__code__, replaced)
+    values = {**values, "following": following.ctypes.data}
+    found = []
     for chunk in range(chunks):
+        calls.clear()
         traced(chunk, **values)
-    vectors = y.buffer.bytes // (4 * lanes)
-    assert written == Counter(4 * lanes * i for i in range(vectors))
+        found.append(list(calls))
+    return found
 
 
 def blank_plan(module: Any, threads: int) -> Any:
@@ -394,4 +478,5 @@ def blank_plan(module: Any, threads: int) -> Any:
     plan = object.__new__(module.Plan)
     plan.net = module.Network({}, threads)
     plan.steps, plan.maps, plan.label, plan.macs = [], [], "", 0
+    plan.threads = threads
     return plan
