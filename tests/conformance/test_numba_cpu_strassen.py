@@ -116,12 +116,13 @@ def test_what_cannot_be_halved_stays_direct(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_cost_model_takes_it_where_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many channels, on a processor that it was timed on; a layer may be told otherwise."""
+    """Many channels, some pixels, on a processor that it was timed on; else if told to."""
     b = GraphBuilder("chosen")
     many, few = convolution(2, 512), convolution(2, 64)
     b.add(Relu6(), b.add(many, b.input("x", floats(1, 512, 28, 28))))
     b.add(Relu6(), b.add(few, b.input("z", floats(1, 64, 28, 28))))
-    graph = b.graph("relu6_1", "relu6_3")
+    b.add(Relu6(), b.add(convolution(2, 2048), b.input("small", floats(1, 512, 7, 7))))
+    graph = b.graph("relu6_1", "relu6_3", "relu6_5")
     module = module_of(graph)
     weights = random_weights(graph, seed=0)
 
@@ -139,10 +140,13 @@ def test_the_cost_model_takes_it_where_it_was_measured(monkeypatch: pytest.Monke
     for name, value in znver4.items():
         monkeypatch.setattr(module, name, value)
     assert used() == {"conv_0"}
+    with monkeypatch.context() as any_size:
+        any_size.setattr(module, "STRASSEN_PIXELS", 1)
+        assert used() == {"conv_0", "conv_4"}
     monkeypatch.setattr(module, "PROCESSOR", "another")
     assert used() == set()
     monkeypatch.setattr(module, "STRASSEN", "on")
-    assert used() == {"conv_0", "conv_2"}
+    assert used() == {"conv_0", "conv_2", "conv_4"}
     monkeypatch.setattr(module, "STRASSEN", "off")
     monkeypatch.setattr(module, "PROCESSOR", own)
     assert used() == set()
