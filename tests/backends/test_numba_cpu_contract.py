@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import kernel_cache
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -623,3 +624,20 @@ def test_the_second_cache_is_as_large_as_the_system_says(small: Any) -> None:
     if said in ("", "0", "undefined"):
         pytest.skip("the C library does not know")
     assert int(said) == small[0].CACHE_BYTES
+
+
+def test_a_module_imported_by_another_name_compiles_for_itself(tmp_path: Path) -> None:
+    """What Numba keeps on the disk names the module, which another process may not find."""
+    program = "network n()\ninput x: float32[N, 2, H]\noutput y = x -> relu\n"
+    write_module(tmp_path, program, "renamed_net")
+    code = "import numpy, {0} as m; print(m.load({{}})(-numpy.ones((1, 2, 3), 'f')).sum())"
+    for name, folder in (
+        ("renamed_net", tmp_path),
+        (f"{tmp_path.name}.renamed_net", tmp_path.parent),
+    ):
+        environment = {k: v for k, v in os.environ.items() if k != kernel_cache.FOLDER}
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(name)],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "0.0\n"), done.stderr
