@@ -136,7 +136,7 @@ def test_the_cost_model_takes_it_where_it_was_measured(monkeypatch: pytest.Monke
     own = module.PROCESSOR
     znver4 = {"PROCESSOR": "znver4", "DIRECT_CYCLES": 1.03, "TILE_CYCLES": 1, "FILL_CYCLES": 10,
               "DRAIN_CYCLES": 8, "CALL_CYCLES": 70, "NEAR_BYTES": 12, "FAR_BYTES": 12,
-              "NEAR_WAIT": 0, "FAR_WAIT": 0, "KEPT": 0.75}  # fmt: skip
+              "NEAR_WAIT": 0, "FAR_WAIT": 0, "KEPT": 0.75, "LAST_BYTES": np.inf}  # fmt: skip
     for name, value in znver4.items():
         monkeypatch.setattr(module, name, value)
     assert used() == {"conv_0"}
