@@ -111,9 +111,11 @@ def now() -> str:
 
 def machine() -> dict[str, Any]:
     """Return what is known of this machine."""
+    import llvmlite.binding as llvm
+
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     return {
-        "processor": processor(),
+        "processor": f"{processor()}, LLVM's {llvm.get_host_cpu_name()}",
         "vectors": _vectors(),
         "processors": processors or os.cpu_count() or 1,
         "memory_gib": round((physical_bytes() or 0) / 2**30),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -20,6 +21,16 @@ from cnndsl.passes.pipeline import optimize
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.cnn"))
 WIDTH = 100
+
+CALLED = {
+    "tile": "tile",
+    "conv": "conv",
+    "clear": "clear_halo",
+    "fill": "fill_.*",
+    "drain": "drain_.*",
+    "kernel": "conv|grouped",
+}
+"""Which kernels the addresses are of that `invoke` gets, by the name of the argument."""
 
 
 def graphs() -> list[Graph]:
@@ -63,3 +74,34 @@ def test_a_formatter_finds_nothing_to_change(text: str) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_what_is_called_by_its_address_gets_the_arguments_that_it_takes(text: str) -> None:
+    """Nothing else would notice: who calls an address knows no signature."""
+    tree = ast.parse(text)
+    takes = {
+        f.name: [a.arg for a in f.args.args] for f in tree.body if isinstance(f, ast.FunctionDef)
+    }
+    calls = [
+        call.args
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "invoke"
+    ]
+    assert calls or "def invoke" not in text
+    for address, *given in calls:
+        assert isinstance(address, ast.Name)
+        candidates = [names for f, names in takes.items() if re.fullmatch(CALLED[address.id], f)]
+        assert any(
+            len(names) == len(given) and _in_their_places(given, names) for names in candidates
+        ), ast.unparse(ast.Call(address, given, []))
+
+
+def _in_their_places(given: list[ast.expr], names: list[str]) -> bool:
+    """Say whether arguments that are called as parameters are, stand where these do."""
+    return all(
+        value.id == name or value.id not in names
+        for value, name in zip(given, names, strict=True)
+        if isinstance(value, ast.Name)
+    )
