@@ -134,12 +134,15 @@ def test_the_gate_is_executable() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_the_readme_says_of_another_processor_what_was_measured_there() -> None:
-    folder = ROOT / "benchmarks" / "results" / "xeon"
-    (said,) = re.findall(r"On an \[Intel Xeon\].*?\n\n", README, re.DOTALL)
+@pytest.mark.parametrize("kind", ["zen4", "xeon"])
+def test_the_readme_says_of_other_processors_what_was_measured_there(kind: str) -> None:
+    results = ROOT / "benchmarks" / "results" / kind / "README.md"
+    (said,) = re.findall(
+        rf"On a \[[\w ]+\]\(benchmarks/results/{kind}/.*?(?=On a|\n\n)", README, re.DOTALL
+    )
     lines = re.findall(
         r"geometric mean ([0-9.]+) over.*?slower than the best peer: (.*?)\. Outputs",
-        (folder / "README.md").read_text(encoding="utf-8"),
+        results.read_text(encoding="utf-8"),
     )
     assert len(lines) == 3
     wanted = [mean for mean, _ in lines]
@@ -147,3 +150,10 @@ def test_the_readme_says_of_another_processor_what_was_measured_there() -> None:
         wanted += re.sub(r" ([0-9.]+)", r" (\1)", slower).split(", ")
     said = " ".join(said.split())
     assert [text for text in wanted if text not in said] == []
+
+
+def test_the_readme_says_what_narrower_vectors_reach() -> None:
+    results = (ROOT / "benchmarks" / "results" / "README.md").read_text(encoding="utf-8")
+    for name in ("AVX2", "SSE2"):
+        (percent,) = re.findall(rf"^\| resnet50, {name} \|.*?(\d+)% \|", results, re.MULTILINE)
+        assert f"0.{percent}" in README
