@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,6 +36,9 @@ WIDTHS = {
     "SSE2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
 }
 """What LLVM is told of the processor."""
+
+AVX2_ALONE = {**WIDTHS["AVX2"], "ONEDNN_MAX_CPU_ISA": "AVX2"}
+"""Holds us and OpenVINO to vectors of 8; ONNX Runtime takes what the processor has."""
 
 
 Found: TypeAlias = dict[str, Any]
@@ -68,6 +71,8 @@ class Session:
         batch: int = 1,
         settings: Mapping[str, int] | None = None,
         neighbours: int = 0,
+        against: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Found:
         """Time a network, for about so many seconds and two rounds at least."""
         pace = {"runs": runs, "seconds": seconds, "least_rounds": 2}
@@ -78,12 +83,13 @@ class Session:
             "speed",
             program=str(network.path),
             settings={**network.settings, **(settings or {})},
-            against=peers(),
+            against=peers() if against is None else against,
             batch=batch,
             threads=threads or self.threads,
             pace={**pace, "untimed": untimed, "timed": timed},
             folder=str(self.folder),
             neighbours=neighbours,
+            env=env,
         )
 
 
@@ -219,6 +225,19 @@ def speed_parts() -> list[Part]:
             _each(every),
             lambda session, key: session.speed(
                 NETWORKS[key], threads=1, seconds=5, untimed=1, timed=3
+            ),
+        ),
+        Part(
+            "avx2",
+            "every network, batch 1, all threads, AVX2 alone (ONNX Runtime has no such setting)",
+            _each(every if machine()["vectors"] in ("AVX-512", "AVX2") else ()),
+            lambda session, key: session.speed(
+                NETWORKS[key],
+                seconds=5,
+                untimed=1,
+                timed=3,
+                against=[n for n in peers() if n == "openvino"],
+                env=AVX2_ALONE,
             ),
         ),
         Part("start", "cold start, warm start, peak memory", _each(STARTED), _start),

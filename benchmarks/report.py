@@ -23,7 +23,12 @@ from benchmarks.tables import capital, fill_sections, mark, ms, sound, table
 from cnndsl.driver.bench import OURS
 
 NAMES = {OURS: "ours", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
-SPEED_PARTS = {"batch1": "batch 1", "batch8": "batch 8", "one_thread": "one thread"}
+SPEED_PARTS = {
+    "batch1": "batch 1",
+    "batch8": "batch 8",
+    "one_thread": "one thread",
+    "avx2": "AVX2 alone",
+}
 
 _PICTURES = {"batch1": "speed", "size": "scaling", **factorization.PICTURES}
 """The plots beside a part's table."""
