@@ -130,3 +130,25 @@ def test_a_tile_takes_at_most_eight_inputs() -> None:
 
 def wide(arrays: dict[str, Any]) -> dict[str, Any]:
     return {name: a.astype(np.float64) for name, a in arrays.items()}
+
+
+def test_sums_in_common_are_made_once_and_change_nothing() -> None:
+    """Transforms with such sums are the same matrices, exactly, by at most as many sums."""
+    module = module_of(graph_of_cases(convolutions(2)[:1]))
+    saved = {}
+    for m, r in itertools.product((2, 4, 6), (2, 3)):
+        a, _, b = module._winograd_matrices(m, m + r - 1)
+        for name, matrix in (("outputs", a), ("inputs", b)):
+            sums, rows = module._common_sums(matrix)
+            values = np.eye(matrix.shape[1])
+            for k, other, ratio in sums:
+                assert ratio == np.float32(ratio)
+                values = np.vstack([values, values[k] + ratio * values[other]])
+            made = [sum(factor * values[k] for k, factor in row.items()) for row in rows]
+            assert np.array_equal(made, matrix)
+            terms = len(sums) + sum(len(row) - 1 for row in rows)
+            saved[name, m, r] = np.count_nonzero(matrix) - len(matrix) - terms
+    assert min(saved.values()) >= 0
+    assert saved["inputs", 4, 3] == 4
+    assert saved["inputs", 6, 3] == 12
+    assert saved["outputs", 4, 3] == 2
