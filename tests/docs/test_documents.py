@@ -134,7 +134,7 @@ def test_the_gate_is_executable() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.mark.parametrize("kind", ["zen4", "xeon"])
+@pytest.mark.parametrize("kind", ["zen3", "zen4", "xeon"])
 def test_the_readme_says_of_other_processors_what_was_measured_there(kind: str) -> None:
     results = ROOT / "benchmarks" / "results" / kind / "README.md"
     (said,) = re.findall(
