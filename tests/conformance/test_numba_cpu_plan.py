@@ -369,10 +369,12 @@ def test_tiles_of_a_convolution_cover_every_pixel_once(
     written: Counter[int] = Counter()
     for calls in tiles_of_chunks(tools, step.chunks, step.arguments()):
         for call in calls:
+            pixels = call["tiles"] * call["pixels"]
             assert 1 <= call["pixels"] <= tools.TILE_PIXELS
+            assert call["tiles"] == 1 or pixels <= call["left"]
             written.update(
                 call["y"] + 4 * (p * call["y_step"] + b * call["y_block"])
-                for p in range(call["pixels"])
+                for p in range(pixels)
                 for b in range(call["blocks"])
             )
     vectors = y.buffer.bytes // (4 * tools.LANES)
@@ -415,10 +417,11 @@ def test_tiles_ask_for_the_weights_that_their_thread_reads_next(
         ]
         for now, then in pairwise(rounds):
             step = now[0]["ahead_step"]
-            assert (step > 0) == (len(now) > 1)
+            tiles = sum(call["tiles"] for call in now)
+            assert (step > 0) == (tiles > 1)
             if step:
                 assert now[0]["ahead"] == then[0]["w"]
-                assert step * len(now) >= 8 * tools.ASK_EVERY  # all of two blocks of weights
+                assert step * tiles >= 8 * tools.ASK_EVERY  # all of two blocks of weights
 
 
 def of_share(chunks: list[Any], share: int, shares: int) -> list[Any]:
