@@ -167,8 +167,8 @@ def _multiply_add(builder: Any, a: Any, b: Any, c: Any, fused: bool) -> Any:
 def _loop(lanes: int, chains: int, stride: int, step: Callable[..., list[Any]]) -> Any:
     """Return what computes vectors again and again for i = 0, stride... below an end.
 
-    They start as 0, 1, ... (those that start equal LLVM would compute once), stay in registers,
-    and are summed in the end.
+    They start as 2, 3, ... (those that start equal LLVM would compute once, and one that starts as
+    what a step leaves as it is, never), stay in registers, and are summed in the end.
     """
     kind = ir.VectorType(_F32, lanes)
 
@@ -186,7 +186,7 @@ def _loop(lanes: int, chains: int, stride: int, step: Callable[..., list[Any]]) 
             for number, (s, changed) in enumerate(
                 zip(sums, step(builder, sums, i, address), strict=True)
             ):
-                s.add_incoming(ir.Constant(kind, [float(number)] * lanes), before)
+                s.add_incoming(ir.Constant(kind, [2.0 + number] * lanes), before)
                 s.add_incoming(changed, body)
             following = builder.add(i, ir.Constant(_I64, stride))
             i.add_incoming(following, body)
