@@ -320,6 +320,30 @@ def tools() -> Any:
     return module_of(graph_of_cases(cases(2)))
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.tuples(st.integers(1, 80), st.integers(0, 15)), max_size=12),
+    st.integers(1, 80),
+    st.integers(0, 80),
+)
+def test_kept_weights_share_no_memory(
+    tools: Any, arrays: list[tuple[int, int]], large: int, more: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tools, "LARGE_BYTES", 4 * large)
+        patch.setattr(tools, "PIECE_BYTES", 4 * (large + more))
+        store = tools._Store()
+        given = [
+            np.arange(16 * i, 16 * i + n + at, dtype=np.float32)[at:]
+            for i, (n, at) in enumerate(arrays)
+        ]
+        kept = [store.keep(values) for values in given]
+    assert all(array.ctypes.data % 64 == 0 for array in kept)
+    for array, values in zip(kept, given, strict=True):  # what came later has not written there
+        assert np.array_equal(array, values)
+    assert not any(np.shares_memory(a, b) for a, b in combinations(kept, 2))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     batch=st.integers(1, 40),
