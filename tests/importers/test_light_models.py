@@ -106,5 +106,7 @@ def test_a_light_model_gives_the_recorded_outputs_and_those_of_onnx_runtime(
     (entry,) = prepared.graph.inputs
     (exact,) = run(prepared.graph, {entry.value.name: x.astype(np.float64)}, wide).values()
     assert np.ptp(exact) > 1e-4
-    np.testing.assert_allclose(y, exact, rtol=2e-3, atol=1e-6)
-    np.testing.assert_allclose(theirs, exact, rtol=2e-3, atol=1e-6)
+    # Where no softmax follows, sums of up to 30 lie 2e-6 apart in float32.
+    atol = 1e-6 * max(1.0, float(np.abs(exact).max()))
+    np.testing.assert_allclose(y, exact, rtol=2e-3, atol=atol)
+    np.testing.assert_allclose(theirs, exact, rtol=2e-3, atol=atol)

@@ -237,9 +237,12 @@ def test_the_hull_covers_both_paths_and_the_smallest_is_not_larger(graph: Graph)
 @given(graphs())
 def test_clean_units_see_no_padding(graph: Graph) -> None:
     value = graph.outputs[0].value
-    fields, _ = field(graph, value)
+    fields, axis = field(graph, value)
     assume(value not in padding_inside(graph, fields))
     clean = clean_units(fields, value)
+    if axis.whole:  # as of one unit upsampled by 1, which looks as if it were spread out
+        assert clean is None
+        return
     assert clean is not None
     assert clean.clean == len(away_from_borders(graph, fields, value))
 
