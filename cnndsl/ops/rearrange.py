@@ -100,7 +100,8 @@ class DepthToSpace(DataMovement):
         return x.with_shape(x.batch, channels // taken, *(e * self.block for e in x.spatial))
 
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
-        return PerAxis((Mapped(1, self.block),) * len(inputs[0].spatial))
+        one = Mapped(1, self.block) if self.block > 1 else Window()
+        return PerAxis((one,) * len(inputs[0].spatial))
 
     def evaluate(self, inputs: Sequence[Array], params: Sequence[Array]) -> Array:
         (x,) = inputs

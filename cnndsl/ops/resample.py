@@ -11,7 +11,7 @@ import numpy as np
 from cnndsl.ops.adjoint import gathered
 from cnndsl.ops.base import Array, Extents, Op, PerAxis, Reach, argument
 from cnndsl.ops.checks import require_map
-from cnndsl.ops.reach import Interpolated, Mapped
+from cnndsl.ops.reach import Interpolated, Mapped, Window
 from cnndsl.ops.registry import register
 from cnndsl.types.extents import Extent, product
 from cnndsl.types.tensor import TensorType
@@ -50,7 +50,7 @@ class Upsample(Op):
 
     def reach(self, inputs: Sequence[TensorType], operand: int = 0) -> Reach:
         if self.mode == "nearest":
-            return PerAxis(tuple(Mapped(1, s) for s in self.scale))
+            return PerAxis(tuple(Mapped(1, s) if s > 1 else Window() for s in self.scale))
         return PerAxis(tuple(Interpolated(s) for s in self.scale))
 
     def other_operations(self, inputs: Sequence[TensorType]) -> Extent:

@@ -97,6 +97,8 @@ def test_a_light_model_gives_the_recorded_outputs_and_those_of_onnx_runtime(
     names = same_network(replace(again.graph, name="light"), prepared.graph)
     drawn = {names[n]: array for n, array in again.weights.items()}
     y = module.load(drawn)(x)
+    module.__dict__["WINOGRAD"] = module.__dict__["STRASSEN"] = "off"
+    plain = module.load(drawn)(x)  # the same sums on every processor
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
@@ -106,7 +108,9 @@ def test_a_light_model_gives_the_recorded_outputs_and_those_of_onnx_runtime(
     (entry,) = prepared.graph.inputs
     (exact,) = run(prepared.graph, {entry.value.name: x.astype(np.float64)}, wide).values()
     assert np.ptp(exact) > 1e-4
-    # Where no softmax follows, sums of up to 30 lie 2e-6 apart in float32.
-    atol = 1e-6 * max(1.0, float(np.abs(exact).max()))
-    np.testing.assert_allclose(y, exact, rtol=2e-3, atol=atol)
-    np.testing.assert_allclose(theirs, exact, rtol=2e-3, atol=atol)
+    np.testing.assert_allclose(plain, exact, rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(theirs, exact, rtol=2e-3, atol=1e-6)
+    if np.abs(exact).max() <= 1:  # chances
+        np.testing.assert_allclose(y, exact, rtol=2e-3, atol=1e-6)
+    else:  # sums of up to 30: what cancels in them is their own measure
+        np.testing.assert_allclose(y, exact, rtol=0, atol=1e-5 * np.abs(exact).max())

@@ -7,6 +7,7 @@ input position if and only if adding to that position changes the unit.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from properties.networks import GraphBuilder, float32
 
 from cnndsl.analysis.axis_field import AxisField
-from cnndsl.analysis.borders import clean_units, padding_inside
+from cnndsl.analysis.borders import CleanUnits, clean_units, padding_inside
 from cnndsl.analysis.coverage import coverage
 from cnndsl.analysis.dilation_schedule import WindowLayer, covering_dilations, covers
 from cnndsl.analysis.receptive_field import ReceptiveFields, receptive_fields
 from cnndsl.analysis.resolution import sight
 from cnndsl.backends.reference.run import run
+from cnndsl.driver.load import load
 from cnndsl.ir.graph import Graph
 from cnndsl.ops.activation import Sigmoid
 from cnndsl.ops.base import Op, OpError
@@ -237,14 +239,24 @@ def test_the_hull_covers_both_paths_and_the_smallest_is_not_larger(graph: Graph)
 @given(graphs())
 def test_clean_units_see_no_padding(graph: Graph) -> None:
     value = graph.outputs[0].value
-    fields, axis = field(graph, value)
+    fields, _ = field(graph, value)
     assume(value not in padding_inside(graph, fields))
     clean = clean_units(fields, value)
-    if axis.whole:  # as of one unit upsampled by 1, which looks as if it were spread out
-        assert clean is None
-        return
     assert clean is not None
     assert clean.clean == len(away_from_borders(graph, fields, value))
+
+
+@pytest.mark.parametrize("op", ["upsample(1)", "depth_to_space(1)"])
+def test_one_unit_that_stays_one_keeps_its_field(op: str, tmp_path: Path) -> None:
+    (tmp_path / "net.cnn").write_text(
+        "network net\ninput x: float32[N, 2, 7]\n"
+        f"output y = x -> conv3(2, dilation = 3, padding = 0) -> {op}\n"
+    )
+    graph = load(tmp_path / "net.cnn").graph
+    fields = receptive_fields(graph)
+    (before, after) = (fields.of(n.output.name) for n in graph.nodes)
+    assert after == before
+    assert clean_units(fields, graph.outputs[0].value) == CleanUnits(1, 1)
 
 
 @settings(max_examples=100, deadline=None)
